@@ -1,0 +1,97 @@
+"""The facts that the pipeline hands on: frames, tracks, tracked frames.
+
+Only the standard library and numpy are imported here, so that rules and the API can use these types without a
+decoder, OpenCV or an inference runtime in the process.
+
+Coordinates are pixels of the source picture, x to the right and y downwards, origin in the top left corner. Boxes are
+*not* clipped to the picture: an object that walks out of it may have its feet below the last row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in source pixels."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "person": ("person",),
+    "two_wheeler": ("bicycle", "motorcycle"),
+    "vehicle": ("car", "bus", "truck"),
+    "animal": ("dog", "cat"),
+    "carried": ("backpack", "handbag", "suitcase"),
+    "object": ("object",),
+}
+"""Labels that a detector confuses with one another or that a rule means together; group -> labels."""
+
+LABEL_GROUP: dict[str, str] = {label: group for group, labels in GROUPS.items() for label in labels}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture that is to be analysed."""
+
+    index: int
+    """Number of the analysed frame, from 0, per camera and run."""
+    media_time_s: float
+    wall_time: datetime | None
+    """UTC, or None where the start of the recording is unknown."""
+    image: Image
+    """BGR, (height, width, 3), at analysis size (see `pipeline.decode`)."""
+    luma: Image
+    """Grey, (height, width), small: what the motion gate looks at."""
+    width_px: int
+    height_px: int
+    """Size of the source picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Where a track was at one time."""
+
+    media_time_s: float
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object over time in one camera, as it stands in one frame."""
+
+    track_id: int
+    """Unique per camera and run, never used again."""
+    label: str
+    """The label that won the vote so far."""
+    score: float
+    box: Box
+    state: Literal["seen", "held"] = "seen"
+    """`seen`: detected in this frame. `held`: the detector was spared because nothing moved, the object is still there.
+    A track that was looked for and not found is not in the frame; it is lost until it comes back or ends."""
+    earlier: tuple[Sample, ...] = ()
+    """Samples between the last frame that had this track and this one that became known only now (looks before the
+    track was confirmed). In order of time, not including this frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFrame:
+    """What rules see: one analysed frame of one camera."""
+
+    camera: str
+    index: int
+    media_time_s: float
+    wall_time: datetime | None
+    width_px: int
+    height_px: int
+    tracks: tuple[Track, ...] = ()
+    """Objects present in this frame, by track_id."""
+    ended: tuple[int, ...] = ()
+    """Tracks that ended at this frame; their ids do not come back."""
+    looked: bool = True
+    """False where the motion gate spared the detector."""
+    blind: str | None = None
+    """Why the camera cannot see now (camera-wide change, background settling, no picture), else None."""
