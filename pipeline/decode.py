@@ -1,0 +1,175 @@
+"""Packets -> Frame: decodes every picture, converts only those that are analysed, straight to analysis size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from pipeline.source import Source, quarter_turn
+from pipeline.timeline import Timeline
+from pipeline.types import Frame, Image
+
+LUMA_PX = 320
+"""Longer side of the grey plane that the motion gate looks at."""
+SLOT_TOLERANCE_S = 0.001
+
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180}
+
+
+@dataclass(slots=True)
+class DecodeCounts:
+    """What became of the pictures of one source."""
+
+    read: int = 0
+    """Pictures decoded."""
+    analysed: int = 0
+    decode_errors: int = 0
+    """Packets that the decoder refused, and pictures that it marked as damaged."""
+    irregular_times: int = 0
+    """Pictures whose timestamp was missing, repeated or ran backwards, placed by the average rate."""
+
+
+class Decoder:
+    """Makes the analysed frames of one source, or of one recording of a camera's several.
+
+    `analyse_fps`: analysed frame k is the first whose media time is at least k / analyse_fps (1 ms tolerance; slots
+    already past are skipped); None takes every frame. `analysis_size`: (width, height) of `Frame.image` in pixels, of
+    the picture as shown. `start_s`: media time of this source's first picture, where it continues a time line;
+    `first_index`: index of its first analysed frame; `wall_start`: UTC of media time 0, or None.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        analyse_fps: float | None,
+        analysis_size: tuple[int, int],
+        start_s: float = 0.0,
+        wall_start: datetime | None = None,
+        first_index: int = 0,
+        threads: int = 1,
+    ) -> None:
+        if analyse_fps is not None and not analyse_fps > 0:
+            raise ValueError(f"analyse_fps must be above 0 or None, but got {analyse_fps}")
+        self.counts = DecodeCounts()
+        self.next_index = first_index
+        self.last_time_s: float | None = None
+        """Media time of the last picture decoded."""
+        self._rate = analyse_fps
+        self._slot = math.ceil((start_s - SLOT_TOLERANCE_S) * analyse_fps) if analyse_fps else 0
+        self._wall_start = wall_start
+        self._convert = Converter(analysis_size)
+        self._timeline = Timeline(source.video.time_base, source.info.average_fps, start_s)
+        self._context = source.video.codec_context
+        self._index = source.video.index
+        if not self._context.is_open:
+            self._context.thread_type = "AUTO"
+            self._context.thread_count = threads
+
+    @property
+    def step_s(self) -> float:
+        """Seconds from one picture to the next on average."""
+        return self._timeline.step_s
+
+    def frames(self, packets: Iterable[av.Packet[Any]]) -> Iterator[Frame]:
+        """The analysed frames in order of presentation. Packets that cannot be decoded are counted, not raised."""
+        for picture, media_time_s in self.pictures(packets):
+            if self._due(media_time_s):
+                yield self._frame(picture, media_time_s)
+
+    def pictures(self, packets: Iterable[av.Packet[Any]]) -> Iterator[tuple[av.VideoFrame, float]]:
+        """Every decoded picture with its media time, unconverted."""
+        for packet in packets:
+            if packet.stream_index == self._index:
+                yield from self._decoded(packet)
+        yield from self._decoded(None)
+
+    def _decoded(self, packet: av.Packet[Any] | None) -> Iterator[tuple[av.VideoFrame, float]]:
+        try:
+            pictures = self._context.decode(packet)
+        except av.FFmpegError as error:
+            if not isinstance(error, av.error.EOFError):
+                self.counts.decode_errors += 1
+            return
+        for picture in pictures:
+            self.counts.read += 1
+            self.counts.decode_errors += picture.is_corrupt
+            self.last_time_s = self._timeline.place(picture.pts if picture.pts is not None else picture.dts)
+            self.counts.irregular_times = self._timeline.irregular
+            yield picture, self.last_time_s
+
+    def _due(self, media_time_s: float) -> bool:
+        if self._rate is None:
+            return True
+        reached = (media_time_s + SLOT_TOLERANCE_S) * self._rate
+        if reached < self._slot:
+            return False
+        self._slot = math.floor(reached) + 1
+        return True
+
+    def _frame(self, picture: av.VideoFrame, media_time_s: float) -> Frame:
+        image, luma = self._convert(picture)
+        turned = quarter_turn(picture.rotation) in (90, -90)
+        frame = Frame(
+            index=self.next_index,
+            media_time_s=media_time_s,
+            wall_time=self._wall_start + timedelta(seconds=media_time_s) if self._wall_start else None,
+            image=image,
+            luma=luma,
+            width_px=picture.height if turned else picture.width,
+            height_px=picture.width if turned else picture.height,
+        )
+        self.next_index += 1
+        self.counts.analysed += 1
+        return frame
+
+
+class Converter:
+    """Decoded picture -> (BGR image at analysis size, small grey plane), rotated as the container asks."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._colour = VideoReformatter()
+        self._grey = VideoReformatter()
+
+    def __call__(self, picture: av.VideoFrame) -> tuple[Image, Image]:
+        turn = quarter_turn(picture.rotation)
+        image = _scaled(self._colour, picture, _swapped(self._size, turn), "bgr24")
+        luma = _scaled(self._grey, picture, luma_size(picture.width, picture.height), "gray")
+        return turned(image, turn), turned(luma, turn)
+
+
+def luma_size(width_px: int, height_px: int) -> tuple[int, int]:
+    """Size (width, height) of the grey plane: longer side `LUMA_PX`, or the picture's own where it is smaller."""
+    scale = min(1.0, LUMA_PX / max(width_px, height_px))
+    return max(1, round(width_px * scale)), max(1, round(height_px * scale))
+
+
+def full_picture(picture: av.VideoFrame) -> Image:
+    """BGR (height, width, 3) at full size, rotated as shown."""
+    size = (picture.width, picture.height)
+    return turned(_scaled(VideoReformatter(), picture, size, "bgr24"), quarter_turn(picture.rotation))
+
+
+def turned(image: Image, degrees: int) -> Image:
+    """The image turned counterclockwise by 0, 90, 180 or -90 degrees."""
+    return np.asarray(cv2.rotate(image, _TURNS[degrees]), np.uint8) if degrees else image
+
+
+def _swapped(size: tuple[int, int], degrees: int) -> tuple[int, int]:
+    return (size[1], size[0]) if degrees in (90, -90) else size
+
+
+def _scaled(reformatter: VideoReformatter, picture: av.VideoFrame, size: tuple[int, int], pixels: str) -> Image:
+    # Area averaging keeps small figures whole and is the cheapest of swscale's filters when shrinking; one thread, so
+    # that the caller decides how many cores are busy.
+    small = reformatter.reformat(picture, *size, pixels, interpolation=Interpolation.AREA, threads=1)
+    return np.asarray(small.to_ndarray(), np.uint8)
