@@ -1,0 +1,237 @@
+"""Is anything moving, and where? Seen on a small grey plane, for a fraction of the cost of one look of a detector.
+
+A pixel stands out where it differs from the view without objects by more than its own noise allows; a connected part
+of such pixels moves where enough of it differs from a moment ago as well. Changes of exposure are taken out first.
+What stands out and does not move is either an object that stopped (kept for a minute or so) or the hole that an object
+left behind (taken as background at once).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.motion_background import Background, Plane
+from pipeline.motion_blobs import Part, Rect, connected, merge
+from pipeline.types import Box
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+LONGER_SIDE_PX = 320
+NEIGHBOURS = np.ones((3, 3), np.uint8)
+SETTLE_S = 3.0
+SETTLE_MAX_S = 15.0
+RECENT_S = 1.5
+"""How long ago a pixel may have moved to count in `Motion.share`."""
+MIN_AREA_PX = 8
+CAMERA_WIDE = 0.6
+"""Part of the view that must stand out at once to be a change of the camera or the light, not of objects."""
+EXPOSURE_STEP = math.log(1.45)
+FLAT_LEVELS = 2.0
+"""Standard deviation below which a picture shows nothing (black, covered, no signal)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What moved in one frame. Boxes are in source pixels."""
+
+    media_time_s: float
+    moving: bool
+    blobs: tuple[Box, ...]
+    """Objects that move now."""
+    settled: bool
+    """False until the background is known: at start, after a reconnect and after a camera-wide change."""
+    scene_change: bool
+    """The whole view changed in this frame (light switched, camera moved or swapped): nothing of it is motion."""
+    still: tuple[Box, ...] = ()
+    """Objects that moved, stopped, and are not yet background."""
+    flat: bool = False
+    """The picture shows nothing: black, covered, or no signal."""
+    recent: Plane | None = field(default=None, repr=False, compare=False)
+    """Grey plane, above 0 where something moved within `RECENT_S`; None: nowhere."""
+    scale: tuple[float, float] = (1.0, 1.0)
+    """Plane pixels per source pixel, x and y."""
+
+    def share(self, box: Box) -> float:
+        """Part of `box` (source pixels), 0..1, that moved now or within the last 1.5 s; of its visible part only."""
+        if self.recent is None:
+            return 0.0
+        height, width = self.recent.shape
+        left = max(0, math.floor(box[0] * self.scale[0]))
+        top = max(0, math.floor(box[1] * self.scale[1]))
+        right = min(width, math.ceil(box[2] * self.scale[0]))
+        bottom = min(height, math.ceil(box[3] * self.scale[1]))
+        if right <= left or bottom <= top:
+            return 0.0
+        return cv2.countNonZero(self.recent[top:bottom, left:right]) / float((right - left) * (bottom - top))
+
+
+class MotionGate:
+    """Watches one camera, frame by frame in order of time. Deterministic; not thread-safe."""
+
+    def __init__(self, width_px: int, height_px: int) -> None:
+        """`width_px` and `height_px` are those of the source picture."""
+        self.width_px = width_px
+        self.height_px = height_px
+        self.scene_changes = 0
+        """How often the whole view changed since the start."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the view (start, reconnect)."""
+        self._background: Background | None = None
+        self._time_s = 0.0
+        self._settling_since_s = 0.0
+        self._settled = False
+        self._moved_at: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._last_moved_s = -math.inf
+        self._last_heal_s = -math.inf
+
+    def update(self, luma: Plane, media_time_s: float) -> Motion:
+        """Takes the next frame's grey plane, (height, width), any size; times must rise."""
+        plane = self._plane(luma)
+        deviation = float(cv2.meanStdDev(plane)[1][0, 0])
+        background = self._background
+        if background is None or background.mean.shape != plane.shape:
+            return self._begin(plane, media_time_s, flat=deviation < FLAT_LEVELS)
+        dt_s = min(max(media_time_s - self._time_s, 0.001), 10.0)
+        self._time_s = media_time_s
+
+        background.compensate(plane)
+        apart, changed, change = background.differs(plane)
+        apart = np.asarray(cv2.medianBlur(apart, 3), np.uint8)
+        standing = cv2.countNonZero(apart) / apart.size
+        if standing > CAMERA_WIDE:
+            self.scene_changes += 1
+            return self._begin(plane, media_time_s, flat=deviation < FLAT_LEVELS, changed=True)
+        step = abs(math.log(max(background.gain, 0.05))) > EXPOSURE_STEP
+        if step:
+            self.scene_changes += 1
+            self._settled, self._settling_since_s = False, media_time_s
+        moving, still, covered = self._parts(plane, apart, changed) if standing > 0.0 else ([], [], apart)
+        background.learn(plane, covered, change, dt_s, settling=not self._settled)
+        self._settle(media_time_s, standing)
+        return self._motion(moving, still, step, deviation < FLAT_LEVELS)
+
+    def _plane(self, luma: Plane) -> Plane:
+        height, width = luma.shape
+        longer = max(height, width)
+        if longer > LONGER_SIDE_PX * 1.25:
+            size = (max(8, round(width * LONGER_SIDE_PX / longer)), max(8, round(height * LONGER_SIDE_PX / longer)))
+            luma = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return np.asarray(cv2.blur(luma, (3, 3)), np.uint8)
+
+    def _begin(self, plane: Plane, media_time_s: float, *, flat: bool, changed: bool = False) -> Motion:
+        self._background = Background(plane)
+        self._time_s = self._settling_since_s = media_time_s
+        self._settled = False
+        self._moved_at = np.full(plane.shape, -1e9, np.float32)
+        self._last_moved_s = -math.inf
+        self._last_heal_s = media_time_s
+        return Motion(media_time_s, False, (), False, changed, flat=flat, scale=self._scale())
+
+    def _settle(self, media_time_s: float, standing: float) -> None:
+        since_s = media_time_s - self._settling_since_s
+        if not self._settled and since_s >= SETTLE_S:
+            self._settled = standing < CAMERA_WIDE / 2 or since_s >= SETTLE_MAX_S
+
+    def _parts(self, plane: Plane, apart: Plane, changed: Plane) -> tuple[list[Part], list[Part], Plane]:
+        """Objects that move, objects that stand, and where either covers the background (0 or 255)."""
+        changed = np.asarray(cv2.bitwise_and(changed, apart), np.uint8)
+        parts, labels = connected(apart, changed, MIN_AREA_PX)
+        groups = merge(parts)
+        moving: list[Part] = []
+        still: list[Part] = []
+        for part, members in groups:
+            if part.changed_px >= max(3, part.area_px // 25):
+                moving.append(part)
+                self._stamp(labels, apart, [parts[index].rect for index in members], members)
+            else:
+                still.append(part)
+        if still and self._time_s - self._last_heal_s > 0.5:
+            self._last_heal_s = self._time_s
+            still = [part for part in still if not self._healed(plane, labels, part.rect)]
+        covered = np.asarray(cv2.dilate(apart, NEIGHBOURS), np.uint8)
+        return moving, still, covered
+
+    def _stamp(self, labels: NDArray[np.int32], apart: Plane, rects: list[Rect], members: list[int]) -> None:
+        for rect, index in zip(rects, members, strict=True):
+            window = (slice(rect[1], rect[3]), slice(rect[0], rect[2]))
+            self._moved_at[window][(labels[window] == index + 1) & (apart[window] > 0)] = self._time_s
+        self._last_moved_s = self._time_s
+
+    def _healed(self, plane: Plane, labels: NDArray[np.int32], rect: Rect) -> bool:
+        """Takes a part as background if its outline is there in the old view and not in the new one."""
+        height, width = plane.shape
+        window = (
+            slice(max(0, rect[1] - 2), min(height, rect[3] + 2)),
+            slice(max(0, rect[0] - 2), min(width, rect[2] + 2)),
+        )
+        inside = np.asarray(labels[window] > 0, np.uint8)
+        if self._time_s - float(self._moved_at[window].max()) < 0.7:
+            return False
+        assert self._background is not None
+        outline = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, NEIGHBOURS) > 0
+        edges_now = float(_edges(plane[window])[outline].sum())
+        edges_before = float(_edges(self._background.mean8[window])[outline].sum())
+        if edges_before < 1.4 * edges_now:
+            return False
+        self._background.heal(plane, cv2.dilate(inside, NEIGHBOURS) > 0, window)
+        return True
+
+    def _motion(self, moving: list[Part], still: list[Part], scene_change: bool, flat: bool) -> Motion:
+        recent: Plane | None = None
+        if self._time_s - self._last_moved_s <= RECENT_S:
+            recent = (self._moved_at >= self._time_s - RECENT_S).view(np.uint8)
+        return Motion(
+            media_time_s=self._time_s,
+            moving=bool(moving) and not scene_change,
+            blobs=() if scene_change else tuple(self._box(part.rect) for part in moving),
+            settled=self._settled,
+            scene_change=scene_change,
+            still=tuple(self._box(part.rect) for part in still),
+            flat=flat,
+            recent=recent,
+            scale=self._scale(),
+        )
+
+    def _scale(self) -> tuple[float, float]:
+        assert self._background is not None
+        height, width = self._background.mean.shape
+        return width / self.width_px, height / self.height_px
+
+    def _box(self, rect: Rect) -> Box:
+        x, y = self._scale()
+        return rect[0] / x, rect[1] / y, rect[2] / x, rect[3] / y
+
+
+def _edges(plane: Plane) -> NDArray[np.float32]:
+    return np.asarray(cv2.morphologyEx(plane, cv2.MORPH_GRADIENT, NEIGHBOURS), np.float32)
+
+
+def motion_detections(motion: Motion) -> sv.Detections:
+    """The blobs of one frame as detections labelled `object`, for cameras with `detector: motion`.
+
+    Boxes in source pixels, `data["class_name"]` is `object` throughout, `class_id` is 0 (there is only one class);
+    scores 0.9 for what moves, 0.4 for what stopped (which keeps a track and starts none). While the background
+    settles there are none.
+    """
+    import supervision as sv
+
+    blobs = motion.blobs if motion.settled else ()
+    still = motion.still if motion.settled else ()
+    boxes = [*blobs, *still]
+    if not boxes:
+        return sv.Detections.empty()
+    return sv.Detections(
+        xyxy=np.asarray(boxes, np.float32),
+        confidence=np.asarray([0.9] * len(blobs) + [0.4] * len(still), np.float32),
+        class_id=np.zeros(len(boxes), np.int64),
+        data={"class_name": np.asarray(["object"] * len(boxes))},
+    )
