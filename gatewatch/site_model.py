@@ -1,0 +1,134 @@
+"""What a site file may hold: the keys, their types, defaults and bounds.
+
+The descriptions are the text of `docs/configuration.md` and of the JSON schema; `gatewatch.site_messages` words the
+errors. What needs a look at two places (a rule's zone, a schedule's name) is in `gatewatch.site_checks`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, SkipValidation, Tag
+
+Language = Literal["en", "zh-CN"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EVERY_FRAME_FPS = 1000.0
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused, text is not a number, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True)
+
+
+def checked_name(name: str) -> str:
+    """The name, if it is one. Raises ValueError with the expectation as its text."""
+    good = 0 < len(name) <= 64 and all(
+        character in "-_" or unicodedata.category(character)[0] in "LM" or unicodedata.category(character) == "Nd"
+        for character in name
+    )
+    if not good:
+        raise ValueError("a name of up to 64 letters, digits, - and _")
+    return name
+
+
+Name = Annotated[str, AfterValidator(checked_name)]
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Point = tuple[Unit, Unit]
+Clock = Annotated[str, Field(pattern=r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^\S(.*\S)?$")]
+
+
+class SiteInfo(Strict):
+    """The guarded property."""
+
+    name: Text = Field(description="Name of the site, as guards read it.")
+    timezone: Text = Field(description="Time zone of the site by its IANA name, such as Asia/Shanghai.")
+    language: Language = Field("en", description="Language of what guards read: en or zh-CN.")
+
+
+class DetectorConfig(Strict):
+    """What looks at the pictures."""
+
+    weights: Text = Field(
+        "nanodet-g",
+        description="Weights by their name in the catalogue (`gatewatch models list`), or a file beside the site file.",
+    )
+    input_px: Annotated[int, Field(ge=64, le=4096, multiple_of=32)] = Field(
+        448,
+        description="Longer side of the picture that the detector sees, in pixels, a multiple of 32; "
+        "the shorter side follows the camera's aspect ratio.",
+    )
+    min_score: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.5, description="Score that a track needs to be born, above 0 and at most 1; weaker detections may extend one."
+    )
+
+
+def _form(value: Any) -> str | None:
+    return "mapping" if isinstance(value, dict | DetectorConfig) else "word" if value == "motion" else None
+
+
+Detector = Annotated[
+    Annotated[DetectorConfig, Tag("mapping")] | Annotated[Literal["motion"], Tag("word")], Discriminator(_form)
+]
+
+
+class Window(Strict):
+    """A part of the week, in the site's time zone."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1)] = Field(
+        DAYS, description="Days on which the window begins: mon, tue, wed, thu, fri, sat, sun."
+    )
+    from_: Clock = Field(alias="from", description='Time of day when it begins, "HH:MM".')
+    to: Clock = Field(
+        description='Time of day when it ends, "HH:MM"; at or before `from` it is the next day\'s; "24:00" is midnight.'
+    )
+
+
+class Clips(Strict):
+    """How much footage an alert keeps."""
+
+    pre_s: Annotated[float, Field(ge=0.0, le=60.0)] = Field(5.0, description="Seconds before the event begins.")
+    post_s: Annotated[float, Field(ge=0.0, le=60.0)] = Field(5.0, description="Seconds after the event ends.")
+
+
+class Camera(Strict):
+    """One camera and what is watched in its picture."""
+
+    source: Url = Field(description="Stream or file that is recorded: an RTSP or HTTP URL, a file, or a device.")
+    analyse: Url | None = Field(None, description="Second, smaller stream of the same view that is analysed instead.")
+    analyse_fps: Annotated[float, Field(gt=0.0, le=EVERY_FRAME_FPS)] | None = Field(
+        None, description="Analysed frames per second, a decimal number above 0; every frame where it is left out."
+    )
+    detector: Detector | None = Field(
+        None,
+        description="Overrides keys of the site's `detector` for this camera; the word `motion` makes an `object` of "
+        "whatever moves, without a detector.",
+    )
+    zones: dict[Name, Annotated[tuple[Point, ...], Field(min_length=3)]] = Field(
+        {}, description="Polygons by name: three or more points [x, y], from 0 to 1 of the picture's width and height."
+    )
+    lines: dict[Name, Annotated[tuple[Point, ...], Field(min_length=2)]] = Field(
+        {}, description="Directed lines by name: two or more points [x, y]; left and right as seen along the line."
+    )
+    rules: tuple[SkipValidation[Any], ...] = Field((), description="Rules, see below.")
+
+
+class SiteFile(Strict):
+    """The whole file."""
+
+    site: SiteInfo = Field(description="The guarded property.")
+    detector: Detector = Field(
+        default_factory=lambda: DetectorConfig.model_construct(),
+        description="What looks at the pictures of all cameras.",
+    )
+    schedules: dict[Name, Annotated[tuple[Window, ...], Field(min_length=1)]] = Field(
+        {}, description="Parts of the week by name; a rule with a `schedule` is armed only within it."
+    )
+    clips: Clips = Field(
+        default_factory=lambda: Clips.model_construct(), description="How much footage an alert keeps."
+    )
+    cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(description="Cameras by name.")
