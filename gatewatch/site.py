@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal, get_args
 from urllib.parse import quote
@@ -48,7 +48,7 @@ class Site:
     clips: Clips
     cameras: Mapping[str, Camera]
     """`Camera.rules` holds the `Config` of each rule, by `rules.registry`."""
-    document: Document
+    document: Document = field(repr=False)
     """Values as written, with their lines; holds credentials as far as the file does."""
 
     def detector_of(self, camera: str) -> Detector:

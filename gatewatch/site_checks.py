@@ -62,7 +62,7 @@ def _zone_fault(points: Sequence[Sequence[float]]) -> str | None:
     if distinct < 3:
         return f"expected a zone with at least 3 different points, found {distinct}"
     polygon = Polygon(points)
-    if polygon.area == 0.0:
+    if polygon.convex_hull.area == 0.0:
         return "expected a zone with an area, found points on one line"
     if polygon.is_valid:
         return None

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from gatewatch.site_yaml import Document, Path
+from pipeline.address import mask_url
 
 _MISSING = object()
 
@@ -30,6 +31,7 @@ def found(value: Any) -> str:
         shown = json.dumps(value, ensure_ascii=False)
         return "an empty list" if not value else shown if flat and len(shown) <= 60 else f"a list of {len(value)}"
     if isinstance(value, str):
+        value = mask_url(value)
         return json.dumps(value if len(value) <= 60 else value[:57] + "...", ensure_ascii=False)
     return f"{value!r}"
 

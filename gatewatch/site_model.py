@@ -98,8 +98,12 @@ class Clips(Strict):
 class Camera(Strict):
     """One camera and what is watched in its picture."""
 
-    source: Url = Field(description="Stream or file that is recorded: an RTSP or HTTP URL, a file, or a device.")
-    analyse: Url | None = Field(None, description="Second, smaller stream of the same view that is analysed instead.")
+    source: Url = Field(
+        repr=False, description="Stream or file that is recorded: an RTSP or HTTP URL, a file, or a device."
+    )
+    analyse: Url | None = Field(
+        None, repr=False, description="Second, smaller stream of the same view that is analysed instead."
+    )
     analyse_fps: Annotated[float, Field(gt=0.0, le=EVERY_FRAME_FPS)] | None = Field(
         None, description="Analysed frames per second, a decimal number above 0; every frame where it is left out."
     )
@@ -123,7 +127,7 @@ class SiteFile(Strict):
     site: SiteInfo = Field(description="The guarded property.")
     detector: Detector = Field(
         default_factory=lambda: DetectorConfig.model_construct(),
-        description="What looks at the pictures of all cameras.",
+        description="What looks at the pictures.",
     )
     schedules: dict[Name, Annotated[tuple[Window, ...], Field(min_length=1)]] = Field(
         {}, description="Parts of the week by name; a rule with a `schedule` is armed only within it."

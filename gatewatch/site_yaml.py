@@ -19,7 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from gatewatch.errors import SiteError
-from gatewatch.secrets import mask_text
+from pipeline.address import mask_text
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys and positions from the top of the file."""
