@@ -17,19 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.motion_background import Background, Plane
-from pipeline.motion_blobs import Part, Rect, connected, merge
+from pipeline.motion_blobs import CLOSE, NEIGHBOURS, Part, Rect, connected, merge, without_shadow
 from pipeline.types import Box
 
 if TYPE_CHECKING:
     import supervision as sv
 
 LONGER_SIDE_PX = 320
-NEIGHBOURS = np.ones((3, 3), np.uint8)
+
 SETTLE_S = 3.0
 SETTLE_MAX_S = 15.0
 RECENT_S = 1.5
 """How long ago a pixel may have moved to count in `Motion.share`."""
 MIN_AREA_PX = 8
+MIN_CHANGED_PX = 4
 CAMERA_WIDE = 0.6
 """Part of the view that must stand out at once to be a change of the camera or the light, not of objects."""
 EXPOSURE_STEP = math.log(1.45)
@@ -92,6 +93,8 @@ class MotionGate:
         self._moved_at: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._last_moved_s = -math.inf
         self._last_heal_s = -math.inf
+        self._last_parts_s = -math.inf
+        self._still: list[Part] = []
 
     def update(self, luma: Plane, media_time_s: float) -> Motion:
         """Takes the next frame's grey plane, (height, width), any size; times must rise."""
@@ -114,7 +117,8 @@ class MotionGate:
         if step:
             self.scene_changes += 1
             self._settled, self._settling_since_s = False, media_time_s
-        moving, still, covered = self._parts(plane, apart, changed) if standing > 0.0 else ([], [], apart)
+        moving, still = self._parts(plane, apart, changed) if standing > 0.0 else ([], [])
+        covered = np.asarray(cv2.dilate(apart, NEIGHBOURS), np.uint8)
         background.learn(plane, covered, change, dt_s, settling=not self._settled)
         self._settle(media_time_s, standing)
         return self._motion(moving, still, step, deviation < FLAT_LEVELS)
@@ -134,6 +138,8 @@ class MotionGate:
         self._moved_at = np.full(plane.shape, -1e9, np.float32)
         self._last_moved_s = -math.inf
         self._last_heal_s = media_time_s
+        self._last_parts_s = -math.inf
+        self._still = []
         return Motion(media_time_s, False, (), False, changed, flat=flat, scale=self._scale())
 
     def _settle(self, media_time_s: float, standing: float) -> None:
@@ -141,39 +147,38 @@ class MotionGate:
         if not self._settled and since_s >= SETTLE_S:
             self._settled = standing < CAMERA_WIDE / 2 or since_s >= SETTLE_MAX_S
 
-    def _parts(self, plane: Plane, apart: Plane, changed: Plane) -> tuple[list[Part], list[Part], Plane]:
-        """Objects that move, objects that stand, and where either covers the background (0 or 255)."""
+    def _parts(self, plane: Plane, apart: Plane, changed: Plane) -> tuple[list[Part], list[Part]]:
+        """Objects that move, and objects that stand."""
         changed = np.asarray(cv2.bitwise_and(changed, apart), np.uint8)
-        parts, labels = connected(apart, changed, MIN_AREA_PX)
-        groups = merge(parts)
+        busy = cv2.countNonZero(changed) >= MIN_CHANGED_PX
+        if not busy and self._time_s - self._last_parts_s < 0.5:
+            return [], self._still
+        self._last_parts_s = self._time_s
+        assert self._background is not None
+        solid = without_shadow(plane, self._background.mean8, apart)
         moving: list[Part] = []
         still: list[Part] = []
-        for part, members in groups:
-            if part.changed_px >= max(3, part.area_px // 25):
-                moving.append(part)
-                self._stamp(labels, apart, [parts[index].rect for index in members], members)
-            else:
-                still.append(part)
+        for part in merge(connected(solid, changed, MIN_AREA_PX)):
+            moves = part.changed_px >= max(MIN_CHANGED_PX, part.area_px // 25)
+            (moving if moves else still).append(part)
+        for part in moving:
+            window = part.window
+            self._moved_at[window][apart[window] > 0] = self._time_s
+            self._last_moved_s = self._time_s
         if still and self._time_s - self._last_heal_s > 0.5:
             self._last_heal_s = self._time_s
-            still = [part for part in still if not self._healed(plane, labels, part.rect)]
-        covered = np.asarray(cv2.dilate(apart, NEIGHBOURS), np.uint8)
-        return moving, still, covered
+            still = [part for part in still if not self._healed(plane, apart, part.rect)]
+        self._still = still
+        return moving, still
 
-    def _stamp(self, labels: NDArray[np.int32], apart: Plane, rects: list[Rect], members: list[int]) -> None:
-        for rect, index in zip(rects, members, strict=True):
-            window = (slice(rect[1], rect[3]), slice(rect[0], rect[2]))
-            self._moved_at[window][(labels[window] == index + 1) & (apart[window] > 0)] = self._time_s
-        self._last_moved_s = self._time_s
-
-    def _healed(self, plane: Plane, labels: NDArray[np.int32], rect: Rect) -> bool:
+    def _healed(self, plane: Plane, apart: Plane, rect: Rect) -> bool:
         """Takes a part as background if its outline is there in the old view and not in the new one."""
         height, width = plane.shape
         window = (
             slice(max(0, rect[1] - 2), min(height, rect[3] + 2)),
             slice(max(0, rect[0] - 2), min(width, rect[2] + 2)),
         )
-        inside = np.asarray(labels[window] > 0, np.uint8)
+        inside = np.asarray(cv2.morphologyEx(apart[window], cv2.MORPH_CLOSE, CLOSE), np.uint8)
         if self._time_s - float(self._moved_at[window].max()) < 0.7:
             return False
         assert self._background is not None

@@ -25,6 +25,8 @@ TAU_COVERED_S = 60.0
 TAU_RECENT_S = 0.8
 """Time constant of the short memory against which change is seen."""
 TAU_NOISE_S = 8.0
+STRAIN_TAU_S = 5.0
+"""How long an exposure change makes the model less sure of very bright and dark places."""
 NOISE_CAP = np.uint8(24)
 GAIN_RANGE = (0.2, 5.0)
 
@@ -75,19 +77,21 @@ class Background:
         self.mean8: Plane = first.copy()
         self.threshold: Plane = np.full(first.shape, 10, np.uint8)
         self._threshold_age_s = math.inf
-        self._cells = (max(4, first.shape[1] // CELL_PX), max(4, first.shape[0] // CELL_PX))
+        self._cells = (max(1, first.shape[1] // CELL_PX), max(1, first.shape[0] // CELL_PX))
         self._usable = np.ones(self._cells[::-1], np.bool_)
         self.gain = 1.0
         """Gain of the last frame against the one before."""
+        self._strain = 0.0
         self._refresh_threshold(0.0)
 
     def compensate(self, plane: Plane) -> None:
         """Brings the model to the exposure of this plane."""
-        now = cv2.resize(plane, self._cells, interpolation=cv2.INTER_AREA).astype(np.float32)
+        now = self._cell_means(plane)
         self.mean8 = _levels(self.mean)
-        before = cv2.resize(self.mean8, self._cells, interpolation=cv2.INTER_AREA).astype(np.float32)
+        before = self._cell_means(self.mean8)
         gain, offset = fit_exposure(now, before, self._usable)
         self.gain = gain + offset / max(1.0, float(before.mean()))
+        self._strain += abs(math.log(max(gain, 0.05)))
         if abs(gain - 1.0) < 0.004 and abs(offset) < 0.4:
             return
         for model in (self.mean, self.recent):
@@ -115,19 +119,30 @@ class Background:
         fluctuation = np.minimum(change, NOISE_CAP)
         cv2.accumulateWeighted(fluctuation, self.noise, fraction(dt_s, TAU_SETTLING_S if settling else TAU_NOISE_S))
         self._refresh_threshold(dt_s)
-        cells = cv2.resize(covered, self._cells, interpolation=cv2.INTER_AREA)
-        self._usable = cells < 100
+        self._usable = self._cell_means(covered) < 100
 
     def heal(self, plane: Plane, where: NDArray[np.bool_], window: tuple[slice, slice]) -> None:
         """Takes the plane as background at once in a part of the view: what stood there has left."""
         self.mean[window][where] = plane[window][where]
 
+    def _cell_means(self, plane: Plane) -> Floats:
+        # Whole cells only: shrinking by a whole number is several times faster.
+        columns, rows = self._cells
+        side = CELL_PX if min(plane.shape) >= CELL_PX else 1
+        whole = plane[: rows * side, : columns * side]
+        return np.asarray(cv2.resize(whole, self._cells, interpolation=cv2.INTER_AREA), np.float32)
+
     def _refresh_threshold(self, dt_s: float) -> None:
+        self._strain *= 1.0 - fraction(dt_s, STRAIN_TAU_S)
         self._threshold_age_s += dt_s
-        if self._threshold_age_s < 0.5:
+        if self._threshold_age_s < (0.5 if self._strain < 0.1 else 0.1):
             return
         self._threshold_age_s = 0.0
         level = self.noise * 4.5 + (4.0 + 0.03 * self.mean)
+        if self._strain > 0.02:
+            # A camera's tone curve is no straight line: what is far from the usual brightness fits worst.
+            usual = float(np.median(self._cell_means(self.mean8)))
+            level += min(0.5, self._strain * 0.5) * np.abs(self.mean - usual)
         self.threshold = _levels(cv2.blur(level, (3, 3)))
 
 
