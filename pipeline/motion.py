@@ -191,16 +191,17 @@ class MotionGate:
         return True
 
     def _motion(self, moving: list[Part], still: list[Part], scene_change: bool, flat: bool) -> Motion:
+        hidden = scene_change or flat
         recent: Plane | None = None
         if self._time_s - self._last_moved_s <= RECENT_S:
             recent = (self._moved_at >= self._time_s - RECENT_S).view(np.uint8)
         return Motion(
             media_time_s=self._time_s,
-            moving=bool(moving) and not scene_change,
-            blobs=() if scene_change else tuple(self._box(part.rect) for part in moving),
+            moving=bool(moving) and not hidden,
+            blobs=() if hidden else tuple(self._box(part.rect) for part in moving),
             settled=self._settled,
             scene_change=scene_change,
-            still=tuple(self._box(part.rect) for part in still),
+            still=() if flat else tuple(self._box(part.rect) for part in still),
             flat=flat,
             recent=recent,
             scale=self._scale(),

@@ -1,0 +1,76 @@
+"""When to look: which frames are worth a detector's time, decided from pixels and from tracks a moment ago."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.motion import Motion
+from pipeline.types import Box
+
+TAIL_S = 1.0
+"""Looks go on this long after the last motion, so that a track learns that its object stopped or left."""
+STILL_TAIL_S = 2.5
+"""The same where something stopped in view: an object is born still after 5 looks over 2 s."""
+VERIFY_S = 5.0
+"""First look at what stands still; the wait then doubles up to `VERIFY_MAX_S`."""
+VERIFY_MAX_S = 20.0
+EMPTY_S = 30.0
+"""Between looks at a view in which nothing is known."""
+SHARE = 0.02
+"""Part of a track's box that must have moved to count as motion of the object."""
+
+
+@dataclass(slots=True)
+class CameraCounts:
+    """What became of the analysed frames of one camera."""
+
+    looked: int = 0
+    spared: int = 0
+    """Frames for which the gate spared the detector."""
+    blind: int = 0
+    scene_changes: int = 0
+
+    def note(self, *, looked: bool, blind: bool, scene_change: bool) -> None:
+        """Counts one frame."""
+        self.looked += looked
+        self.spared += not looked
+        self.blind += blind
+        self.scene_changes += scene_change
+
+
+class LookPolicy:
+    """Decides frame by frame, in order; the same frames and tracks give the same looks."""
+
+    def __init__(self) -> None:
+        self._moved_s = -math.inf
+        self._looked_s = -math.inf
+        self._wait_s = VERIFY_S
+
+    def due(self, motion: Motion, boxes: Iterable[Box]) -> bool:
+        """Whether to look at the frame of `motion`; `boxes` are those of tracks alive or lost, source pixels."""
+        known = tuple(boxes)
+        if motion.moving or any(motion.share(box) > SHARE for box in known):
+            self._moved_s = motion.media_time_s
+            self._wait_s = VERIFY_S
+        tail_s = STILL_TAIL_S if motion.still else TAIL_S
+        quiet_s = motion.media_time_s - self._moved_s
+        look = not motion.settled or quiet_s <= tail_s
+        if not look:
+            standing = bool(known) or bool(motion.still)
+            look = motion.media_time_s - self._looked_s >= (self._wait_s if standing else EMPTY_S)
+            if look:
+                self._wait_s = min(VERIFY_MAX_S, self._wait_s * 2.0)
+        if look:
+            self._looked_s = motion.media_time_s
+        return look
+
+
+def why_blind(motion: Motion, *, settles: bool) -> str | None:
+    """Why the camera cannot see in this frame, or None; `settles`: it sees by the gate alone (`detector: motion`)."""
+    if motion.flat:
+        return "no picture"
+    if motion.scene_change:
+        return "camera-wide change"
+    return "background settling" if settles and not motion.settled else None
