@@ -31,6 +31,9 @@ RECENT_S = 1.5
 """How long ago a pixel may have moved to count in `Motion.share`."""
 MIN_AREA_PX = 8
 MIN_CHANGED_PX = 4
+SPECK_PX = 60
+SPECKS = 12
+"""More parts smaller than `SPECK_PX` than this are weather."""
 CAMERA_WIDE = 0.6
 """Part of the view that must stand out at once to be a change of the camera or the light, not of objects."""
 EXPOSURE_STEP = math.log(1.45)
@@ -110,18 +113,15 @@ class MotionGate:
         apart, changed, change = background.differs(plane)
         apart = np.asarray(cv2.medianBlur(apart, 3), np.uint8)
         standing = cv2.countNonZero(apart) / apart.size
-        if standing > CAMERA_WIDE:
+        step = abs(math.log(max(background.gain, 0.05))) > EXPOSURE_STEP
+        if step or standing > CAMERA_WIDE:
             self.scene_changes += 1
             return self._begin(plane, media_time_s, flat=deviation < FLAT_LEVELS, changed=True)
-        step = abs(math.log(max(background.gain, 0.05))) > EXPOSURE_STEP
-        if step:
-            self.scene_changes += 1
-            self._settled, self._settling_since_s = False, media_time_s
         moving, still = self._parts(plane, apart, changed) if standing > 0.0 else ([], [])
         covered = np.asarray(cv2.dilate(apart, NEIGHBOURS), np.uint8)
         background.learn(plane, covered, change, dt_s, settling=not self._settled)
         self._settle(media_time_s, standing)
-        return self._motion(moving, still, step, deviation < FLAT_LEVELS)
+        return self._motion(moving, still, deviation < FLAT_LEVELS)
 
     def _plane(self, luma: Plane) -> Plane:
         height, width = luma.shape
@@ -158,11 +158,13 @@ class MotionGate:
         solid = without_shadow(plane, self._background.mean8, apart)
         moving: list[Part] = []
         still: list[Part] = []
-        for part in merge(connected(solid, changed, MIN_AREA_PX)):
+        found = connected(solid, changed, MIN_AREA_PX)
+        self._clutter(found)
+        for part in merge(found):
             moves = part.changed_px >= max(MIN_CHANGED_PX, part.area_px // 25)
             (moving if moves else still).append(part)
-        for part in moving:
-            window = part.window
+        for left, top, right, bottom in (piece for part in moving for piece in part.pieces):
+            window = (slice(top, bottom), slice(left, right))
             self._moved_at[window][apart[window] > 0] = self._time_s
             self._last_moved_s = self._time_s
         if still and self._time_s - self._last_heal_s > 0.5:
@@ -170,6 +172,12 @@ class MotionGate:
             still = [part for part in still if not self._healed(plane, apart, part.rect)]
         self._still = still
         return moving, still
+
+    def _clutter(self, parts: list[Part]) -> None:
+        """Grows deaf to specks while there are very many of them: rain, snow, a storm in the trees, a noisy night."""
+        assert self._background is not None
+        specks = sum(part.area_px < SPECK_PX for part in parts)
+        self._background.listen((specks - SPECKS) / SPECKS)
 
     def _healed(self, plane: Plane, apart: Plane, rect: Rect) -> bool:
         """Takes a part as background if its outline is there in the old view and not in the new one."""
@@ -190,17 +198,16 @@ class MotionGate:
         self._background.heal(plane, cv2.dilate(inside, NEIGHBOURS) > 0, window)
         return True
 
-    def _motion(self, moving: list[Part], still: list[Part], scene_change: bool, flat: bool) -> Motion:
-        hidden = scene_change or flat
+    def _motion(self, moving: list[Part], still: list[Part], flat: bool) -> Motion:
         recent: Plane | None = None
         if self._time_s - self._last_moved_s <= RECENT_S:
             recent = (self._moved_at >= self._time_s - RECENT_S).view(np.uint8)
         return Motion(
             media_time_s=self._time_s,
-            moving=bool(moving) and not hidden,
-            blobs=() if hidden else tuple(self._box(part.rect) for part in moving),
+            moving=bool(moving) and not flat,
+            blobs=() if flat else tuple(self._box(part.rect) for part in moving),
             settled=self._settled,
-            scene_change=scene_change,
+            scene_change=False,
             still=() if flat else tuple(self._box(part.rect) for part in still),
             flat=flat,
             recent=recent,

@@ -27,6 +27,7 @@ TAU_RECENT_S = 0.8
 TAU_NOISE_S = 8.0
 STRAIN_TAU_S = 5.0
 """How long an exposure change makes the model less sure of very bright and dark places."""
+DEAF_MAX = 40.0
 NOISE_CAP = np.uint8(24)
 GAIN_RANGE = (0.2, 5.0)
 
@@ -82,6 +83,8 @@ class Background:
         self.gain = 1.0
         """Gain of the last frame against the one before."""
         self._strain = 0.0
+        self._deaf = 0.0
+        self._excess = 0.0
         self._refresh_threshold(0.0)
 
     def compensate(self, plane: Plane) -> None:
@@ -121,6 +124,10 @@ class Background:
         self._refresh_threshold(dt_s)
         self._usable = self._cell_means(covered) < 100
 
+    def listen(self, excess: float) -> None:
+        """How many more specks than usual this frame had, as a ratio: above 0 raises the thresholds, below lowers."""
+        self._excess = min(1.0, excess)
+
     def heal(self, plane: Plane, where: NDArray[np.bool_], window: tuple[slice, slice]) -> None:
         """Takes the plane as background at once in a part of the view: what stood there has left."""
         self.mean[window][where] = plane[window][where]
@@ -134,11 +141,13 @@ class Background:
 
     def _refresh_threshold(self, dt_s: float) -> None:
         self._strain *= 1.0 - fraction(dt_s, STRAIN_TAU_S)
+        self._deaf = min(DEAF_MAX, max(0.0, self._deaf + dt_s * (40.0 if self._excess > 0.0 else 4.0) * self._excess))
+        self._excess = -1.0
         self._threshold_age_s += dt_s
-        if self._threshold_age_s < (0.5 if self._strain < 0.1 else 0.1):
+        if self._threshold_age_s < (0.5 if self._strain < 0.1 and self._deaf == 0.0 else 0.1):
             return
         self._threshold_age_s = 0.0
-        level = self.noise * 4.5 + (4.0 + 0.03 * self.mean)
+        level = self.noise * 4.5 + (4.0 + self._deaf + 0.03 * self.mean)
         if self._strain > 0.02:
             # A camera's tone curve is no straight line: what is far from the usual brightness fits worst.
             usual = float(np.median(self._cell_means(self.mean8)))

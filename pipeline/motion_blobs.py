@@ -16,6 +16,7 @@ CLOSE = np.ones((5, 5), np.uint8)
 CLOSE_HALF = np.ones((3, 3), np.uint8)
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 HALVE_FROM_PX = 240
+MOST_PARTS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,8 @@ class Part:
     changed_px: int
     """How many of its pixels changed against a moment ago."""
 
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """Index of the rectangle in a plane."""
-        return slice(self.rect[1], self.rect[3]), slice(self.rect[0], self.rect[2])
+    pieces: tuple[Rect, ...]
+    """Rectangles of the connected parts it was joined from."""
 
 
 def without_shadow(plane: Plane, background: Plane, apart: Plane) -> Plane:
@@ -67,7 +66,7 @@ def connected(mask: Plane, changed: Plane, min_area_px: int) -> list[Part]:
         hits = int(changed[window][labels[window] == index].sum()) * factor * factor // 255
         right, bottom = (left + width) * factor, (top + height) * factor
         rect = (left * factor, top * factor, min(right, mask.shape[1]), min(bottom, mask.shape[0]))
-        parts.append(Part(rect, area * factor * factor, hits))
+        parts.append(Part(rect, area * factor * factor, hits, (rect,)))
     return parts
 
 
@@ -85,8 +84,8 @@ def belong(a: Rect, b: Rect) -> bool:
 
 
 def merge(parts: list[Part]) -> list[Part]:
-    """Joins parts that belong together."""
-    groups = list(parts)
+    """Joins parts that belong together; of very many parts only the largest are kept."""
+    groups = sorted(parts, key=lambda part: -part.area_px)[:MOST_PARTS]
     joined = True
     while joined:
         joined = False
@@ -105,4 +104,4 @@ def _union(a: Part, b: Part) -> Part:
         max(a.rect[2], b.rect[2]),
         max(a.rect[3], b.rect[3]),
     )
-    return Part(rect, a.area_px + b.area_px, a.changed_px + b.changed_px)
+    return Part(rect, a.area_px + b.area_px, a.changed_px + b.changed_px, a.pieces + b.pieces)
