@@ -24,8 +24,9 @@ from pydantic import BaseModel, ValidationError
 from gatewatch.errors import SiteError
 from gatewatch.site_checks import RuleReader, geometry_problems, timezone_problems
 from gatewatch.site_messages import found, keys_of, problems
-from gatewatch.site_model import Camera, Clips, Detector, DetectorConfig, Language, SiteFile, SiteInfo, Window
+from gatewatch.site_model import Camera, Clips, Detector, DetectorConfig, Language, SiteFile, SiteInfo
 from gatewatch.site_yaml import Document, Path, parse, read_text
+from rules.schedules import Window
 
 __all__ = ["Camera", "Clips", "Detector", "DetectorConfig", "Language", "Site", "SiteError", "Window", "load_site"]
 
@@ -113,6 +114,7 @@ def load_site(path: str | os.PathLike[str]) -> Site:
 def site_schema() -> dict[str, Any]:
     """JSON schema of a site file, with every registered kind of rule."""
     from pydantic.json_schema import models_json_schema
+
     from rules.registry import RULES
 
     configs = [rule.Config for rule in RULES.values()]

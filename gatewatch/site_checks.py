@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -12,6 +12,8 @@ from gatewatch.site_messages import found, keys_of, problems, suggest, unknown
 from gatewatch.site_model import checked_name
 from gatewatch.site_yaml import Document, Path
 from pipeline.types import GROUPS, LABEL_GROUP
+from rules.geometry import check_line, check_zone
+from rules.types import RuleError
 
 LABELS: tuple[str, ...] = tuple(dict.fromkeys(("any", *GROUPS, *LABEL_GROUP)))
 """What a rule's `labels` may name: every object, a group, or one label."""
@@ -37,7 +39,7 @@ def geometry_problems(document: Document, camera: str, raw: Mapping[str, Any]) -
         for name, points in shapes.items() if isinstance(shapes, dict) else ():
             if not _are_points(points):
                 continue
-            wrong = _zone_fault(points) if kind == "zones" else _line_fault(points)
+            wrong = _zone_fault(name, points) if kind == "zones" else _line_fault(name, points)
             if wrong:
                 path: Path = ("cameras", camera, kind, name)
                 yield path, document.problem(path, wrong)
@@ -52,7 +54,16 @@ def _are_points(points: Any) -> bool:
     )
 
 
-def _zone_fault(points: Sequence[Sequence[float]]) -> str | None:
+def _refused(check: Callable[[str, Sequence[Any]], object], name: str, points: Sequence[Any]) -> str | None:
+    """What the rules' own geometry says about points that look right here."""
+    try:
+        check(name, [tuple(point) for point in points])
+    except RuleError as error:
+        return str(error).rstrip(".")
+    return None
+
+
+def _zone_fault(name: str, points: Sequence[Sequence[float]]) -> str | None:
     from shapely import Polygon
     from shapely.validation import explain_validity
 
@@ -65,16 +76,16 @@ def _zone_fault(points: Sequence[Sequence[float]]) -> str | None:
     if polygon.convex_hull.area == 0.0:
         return "expected a zone with an area, found points on one line"
     if polygon.is_valid:
-        return None
+        return _refused(check_zone, name, points)
     where = explain_validity(polygon).rpartition("[")[2].rstrip("]").split()
     place = f" near [{float(where[0]):.2f}, {float(where[1]):.2f}]" if len(where) == 2 else ""
     return f"expected a zone whose edges do not cross or touch, found a crossing{place}"
 
 
-def _line_fault(points: Sequence[Sequence[float]]) -> str | None:
+def _line_fault(name: str, points: Sequence[Sequence[float]]) -> str | None:
     if len(points) >= 2 and len({tuple(point) for point in points}) < 2:
         return "expected a line with at least 2 different points, found 1"
-    return None
+    return None if len(points) < 2 else _refused(check_line, name, points)
 
 
 class RuleReader:
@@ -121,7 +132,8 @@ class RuleReader:
             return None
         model = self._configs[kind]
         try:
-            return model.model_validate_json(_as_json(rule), strict=True)
+            # Not strict: that would refuse YAML's lists for tuples. The fields themselves refuse text for numbers.
+            return model.model_validate(rule)
         except ValidationError as error:
             said = problems(self._document, error.errors(include_url=False), path, lambda _: keys_of(model))
             for where, text in said.items():
@@ -168,9 +180,3 @@ class RuleReader:
             for other in [other for other in self.problems if other[: len(path)] == path]:
                 del self.problems[other]
         self.problems.setdefault(path, self._document.problem(path, text))
-
-
-def _as_json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -146,8 +146,8 @@ def _expected(kind: str, context: Mapping[str, Any], error: ErrorDetails, path: 
     last = path[-1] if path else ""
     if last == "detector" and kind != "missing":
         return "a mapping or the word motion"
-    if last in ("from", "to") and kind.startswith("string"):
-        return 'a time of day like "22:00"'
+    if last in ("from", "to") and kind != "missing":
+        return 'a time of day such as "06:00" or "22:30"'
     if kind == "too_short" and path == ("cameras",):
         return "at least one camera"
     bounds: dict[str, Callable[[], str]] = {

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, SkipValidation, Tag
 
+from rules.schedules import Window
+
 Language = Literal["en", "zh-CN"]
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_FRAME_FPS = 1000.0
 
 
@@ -37,7 +37,6 @@ def checked_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(checked_name)]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Point = tuple[Unit, Unit]
-Clock = Annotated[str, Field(pattern=r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^\S(.*\S)?$")]
 
@@ -74,18 +73,6 @@ def _form(value: Any) -> str | None:
 Detector = Annotated[
     Annotated[DetectorConfig, Tag("mapping")] | Annotated[Literal["motion"], Tag("word")], Discriminator(_form)
 ]
-
-
-class Window(Strict):
-    """A part of the week, in the site's time zone."""
-
-    days: Annotated[tuple[Day, ...], Field(min_length=1)] = Field(
-        DAYS, description="Days on which the window begins: mon, tue, wed, thu, fri, sat, sun."
-    )
-    from_: Clock = Field(alias="from", description='Time of day when it begins, "HH:MM".')
-    to: Clock = Field(
-        description='Time of day when it ends, "HH:MM"; at or before `from` it is the next day\'s; "24:00" is midnight.'
-    )
 
 
 class Clips(Strict):

@@ -1,0 +1,107 @@
+"""Snapshots and clips of a re-analysis' alerts. What an earlier run made is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from api.alerts import Alert, Clip
+from api.pictures import draw_snapshot
+from gatewatch.outputs import OutFolder
+from gatewatch.site import Site
+from pipeline.clip import ClipResult, Footage
+from pipeline.types import Box
+from rules.types import RuleEvent
+
+MAX_NAME_BYTES = 180
+"""Some file systems take names of 255 bytes; parts and originals add to a clip's name."""
+
+
+class Evidence:
+    """Makes the files of one alert after another."""
+
+    def __init__(self, site: Site, out: OutFolder, footage: Footage, *, clips: bool) -> None:
+        self._site = site
+        self._out = out
+        self._footage = footage
+        self._clips = clips
+
+    def of(self, alert: Alert, events: Mapping[str, RuleEvent], seen: Mapping[str, tuple[float, Box]]) -> Alert:
+        """The alert with its snapshot and clips, made now or by an earlier run.
+
+        `seen`: event id -> media time and box (source pixels) of the object when the event was raised.
+        Raises MediaError, DeskError or OSError.
+        """
+        name = file_stem(alert.event_ids[0])
+        first = events[alert.event_ids[0]]
+        snapshot = f"snapshots/{name}.jpg"
+        if not (self._out.path / snapshot).is_file():
+            self._out.write_bytes(snapshot, self._draw(first, seen.get(first.event_id)))
+        clips = self._cut(alert, name) if self._clips else ()
+        return alert.with_media(snapshot=snapshot, clips=clips)
+
+    def _draw(self, event: RuleEvent, seen: tuple[float, Box] | None) -> bytes:
+        camera = self._site.cameras[event.camera]
+        time_s, box = seen if seen is not None else (event.raised_s, None)
+        return draw_snapshot(
+            self._footage.picture_at(time_s),
+            event,
+            box=box,
+            zone_points=camera.zones.get(event.zone or ""),
+            line_points=camera.lines.get(event.line or ""),
+            language=self._site.language,
+            timezone=self._site.timezone,
+            site=self._site.name,
+        )
+
+    def _cut(self, alert: Alert, name: str) -> tuple[Clip, ...]:
+        wanted = self._site.clips
+        note = self._out.state / f"clip.{name}.json"
+        key = [round(alert.start_s, 3), round(alert.end_s, 3), wanted.pre_s, wanted.post_s]
+        kept = self._kept(note, key)
+        if kept is not None:
+            return kept
+        target = self._out.path / "clips" / f"{name}.mp4"
+        target.parent.mkdir(exist_ok=True)
+        result = self._footage.cut(
+            alert.start_s, alert.end_s, target, pre_roll_s=wanted.pre_s, post_roll_s=wanted.post_s
+        )
+        clips = _clips(result)
+        note.write_text(json.dumps({"for": key, "clips": [asdict(clip) for clip in clips]}), encoding="utf-8")
+        return clips
+
+    def _kept(self, note: Path, key: list[float]) -> tuple[Clip, ...] | None:
+        try:
+            content: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+            clips = tuple(Clip(**clip) for clip in content["clips"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        files = [path for clip in clips for path in (clip.path, clip.original) if path]
+        whole = content.get("for") == key and all((self._out.path / path).is_file() for path in files)
+        return clips if whole else None
+
+
+def _clips(result: ClipResult) -> tuple[Clip, ...]:
+    return tuple(
+        Clip(
+            path=f"clips/{part.path.name}",
+            from_s=part.from_s,
+            to_s=part.to_s,
+            original=None if part.original_path is None else f"clips/{part.original_path.name}",
+            shortfall_s=result.shortfall_s if number == 0 else 0.0,
+        )
+        for number, part in enumerate(result.parts)
+    )
+
+
+def file_stem(event_id: str) -> str:
+    """The event's id as a file name; a very long one is cut and told apart by a hash."""
+    data = event_id.encode()
+    if len(data) <= MAX_NAME_BYTES:
+        return event_id
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    return data[: MAX_NAME_BYTES - 13].decode(errors="ignore") + "-" + digest
