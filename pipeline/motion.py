@@ -64,7 +64,7 @@ class Motion:
 
     def share(self, box: Box) -> float:
         """Part of `box` (source pixels), 0..1, that moved now or within the last 1.5 s; of its visible part only."""
-        if self.recent is None:
+        if self.recent is None or box[2] <= box[0] or box[3] <= box[1]:
             return 0.0
         height, width = self.recent.shape
         left = max(0, math.floor(box[0] * self.scale[0]))
