@@ -7,17 +7,17 @@ H.264 rendering is made for viewing, and says so in its metadata.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.decode import full_picture
 from pipeline.errors import MediaError
-from pipeline.index import TimedPacket, file_index, timed_packets
-from pipeline.remux import Template, up_to, write_copy
-from pipeline.render import KEY_S, Renderer, decoded_from
+from pipeline.index import TimedPacket
+from pipeline.remux import up_to, write_copy
+from pipeline.render import KEY_S, EncodedPicture
 from pipeline.render_file import write_rendering
-from pipeline.source import open_source
+from pipeline.takes import FileTake, Take
 from pipeline.types import Image
 
 SAME_S = 0.001
@@ -73,29 +73,42 @@ class Footage:
     Not for several threads at once.
     """
 
+    @classmethod
+    def of_takes(cls, takes: Sequence[Take]) -> Footage:
+        """Footage from a live camera's ring. Raises MediaError where there is none."""
+        footage = cls.__new__(cls)
+        footage._adopt(takes)
+        return footage
+
     def __init__(self, recordings: str | Path | Sequence[Recording]) -> None:
-        listed = [Recording(Path(recordings))] if isinstance(recordings, str | Path) else list(recordings)
-        if not listed:
-            raise MediaError("There is no recording to cut from.")
-        self.recordings = sorted(listed, key=lambda recording: recording.start_s)
-        self._templates: dict[Path, Template] = {}
-        self._renderers: dict[Path, Renderer] = {}
+        listed = [Recording(Path(recordings))] if isinstance(recordings, str | Path) else recordings
+        self._adopt([FileTake(Path(recording.path), recording.start_s) for recording in listed])
+
+    def _adopt(self, takes: Sequence[Take]) -> None:
+        if not takes:
+            raise MediaError("There is no footage to cut from.")
+        self._takes = sorted(takes, key=lambda take: take.start_s)
+
+    @property
+    def pictures_rendered(self) -> int:
+        """How many pictures were encoded so far for clips that could not be copied."""
+        return sum(take.renderer.pictures_encoded for take in self._takes if "renderer" in vars(take))
 
     def picture_at(self, media_time_s: float) -> Image:
         """The picture that stood at a media time: the last one not later (1 ms tolerance), or the first there is.
 
         BGR (height, width, 3) at full size, rotated as shown. Raises MediaError where nothing can be decoded.
         """
-        recording = self._recording_at(media_time_s)
-        wanted_s = media_time_s - recording.start_s
+        take = self._take_at(media_time_s)
+        wanted_s = media_time_s - take.start_s
         best = None
-        with open_source(recording.path) as source:
-            for picture, time_s in decoded_from(source, file_index(recording.path), wanted_s):
+        with closing(take.pictures(wanted_s)) as pictures:
+            for picture, time_s in pictures:
                 if best is not None and time_s > wanted_s + SAME_S:
                     break
                 best = picture
             if best is None:
-                raise MediaError(f"{source.name}: no picture can be decoded at {wanted_s:.3f} s.")
+                raise MediaError(f"{take.name}: no picture can be decoded at {wanted_s:.3f} s.")
             return full_picture(best)
 
     def cut(
@@ -117,7 +130,7 @@ class Footage:
         wanted = (start_s - pre_roll_s, end_s + post_roll_s)
         parts: list[ClipPart] = []
         notes: list[str] = []
-        pieces = [piece for run in self._runs(*wanted) for piece in self._pieces(run, *wanted, max_s)]
+        pieces = [piece for run in self._runs(*wanted) for piece in _pieces(run, *wanted, max_s)]
         if not pieces:
             raise MediaError(f"{out_path.name}: there is no footage between {wanted[0]:.1f} s and {wanted[1]:.1f} s.")
         for number, piece in enumerate(pieces):
@@ -127,120 +140,55 @@ class Footage:
         return _result(parts, wanted, notes)
 
     def _write(self, piece: _Piece, path: Path, notes: list[str], progress: Progress) -> ClipPart:
-        template = self._template(piece.run[0])
+        template, shared = piece.run[0].template, piece.run[0].shared
         if template.audio_codec and not template.audio_plays:
             _note(notes, f"The sound ({template.audio_codec}) does not play in browsers and was left out.")
-        if template.plays_in_browsers and not piece.render:
-            written = write_copy(path, template, self._packets(piece), metadata={})
+        if template.plays_in_browsers and not piece.far:
+            written = write_copy(path, template, _packets(piece), metadata={}, shared=shared)
             return ClipPart(path, None, written.from_s, written.to_s, rendered=False)
         original = None
-        if not piece.render:
-            original = path.with_suffix(".original.mkv")
-            write_copy(original, template, self._packets(piece), metadata={"comment": "Packets as they were recorded."})
-        else:
+        if piece.far:
             _note(
                 notes, "The key frames lie so far apart that the clip was rendered; the recording holds the original."
             )
-        return ClipPart(path, original, *self._render(piece, path, original, template, progress), rendered=True)
+        else:
+            original = path.with_suffix(".original.mkv")
+            comment = {"comment": "Packets as they were recorded."}
+            write_copy(original, template, _packets(piece), metadata=comment, shared=shared)
+        kept = original.name if original else piece.run[0].name
+        sound = (packet for packet in _packets(piece) if not packet.video) if template.audio_plays else None
+        size = piece.run[0].renderer.size
+        written = write_rendering(path, template, _rendered(piece, progress), size, sound, original=kept)
+        return ClipPart(path, original, written.from_s, written.to_s, rendered=True)
 
-    def _render(
-        self, piece: _Piece, path: Path, original: Path | None, template: Template, progress: Progress
-    ) -> tuple[float, float]:
-        kept = original.name if original else piece.run[0].path.name
-        pictures = (
-            (recording.start_s + picture.time_s, picture)
-            for number, recording in enumerate(piece.run)
-            for picture in self._renderer(recording).pictures(
-                max(0.0, piece.from_s - recording.start_s) if number == 0 else 0.0,
-                # A picture that stands at the very end belongs to the clip, one where the next part begins does not.
-                piece.to_s - recording.start_s + (0.0 if piece.before_s is not None else SAME_S),
-                _share(progress, number, len(piece.run)),
-            )
-        )
-        sound = None
-        if template.audio_plays:
-            sound = (packet for packet in self._packets(piece) if not packet.video)
-        written = write_rendering(
-            path, template, pictures, self._renderer(piece.run[0]).size, sound, step_s=template.step_s, original=kept
-        )
-        return written.from_s, written.to_s
-
-    def _packets(self, piece: _Piece) -> Iterator[TimedPacket]:
-        """Packets of a piece on the camera's time line, from the key frame at or before its beginning."""
-        with ExitStack() as stack:
-            for number, recording in enumerate(piece.run):
-                index = file_index(recording.path)
-                key_s = index.key_at(piece.from_s - recording.start_s) if number == 0 else index.key_times_s[0]
-                source = stack.enter_context(open_source(recording.path))
-                packets = timed_packets(source, index, key_s, audio=True)
-                if piece.before_s is not None:
-                    packets = _before(packets, piece.before_s - recording.start_s)
-                for packet, video, pts_s, dts_s in up_to(packets, piece.to_s - recording.start_s):
-                    yield TimedPacket(packet, video, pts_s + recording.start_s, dts_s + recording.start_s)
-
-    def _runs(self, from_s: float, to_s: float) -> list[list[Recording]]:
-        """The recordings that overlap a range, in groups that one file can hold."""
-        runs: list[list[Recording]] = []
-        for recording in self.recordings:
-            index = file_index(recording.path)
-            if recording.start_s > to_s or recording.start_s + index.end_s <= from_s:
+    def _runs(self, from_s: float, to_s: float) -> list[list[Take]]:
+        """The takes that overlap a range, in groups that one file can hold."""
+        runs: list[list[Take]] = []
+        for take in self._takes:
+            if take.start_s > to_s or take.start_s + take.index.end_s <= from_s:
                 continue
-            if runs and self._template(runs[-1][0]).key == self._template(recording).key:
-                runs[-1].append(recording)
+            if runs and runs[-1][0].template.key == take.template.key:
+                runs[-1].append(take)
             else:
-                runs.append([recording])
+                runs.append([take])
         return runs
 
-    def _pieces(self, run: list[Recording], from_s: float, to_s: float, max_s: float) -> list[_Piece]:
-        """A run's share of a range, cut into pieces of at most `max_s` that meet at key frames."""
-        keys = [r.start_s + key for r in run for key in file_index(r.path).key_times_s]
-        last = run[-1].start_s + file_index(run[-1].path).end_s
-        end = min(to_s, last)
-        from_s = max(from_s, run[0].start_s)
-        start = max((key for key in keys if key <= from_s + 1e-6), default=run[0].start_s)
-        if from_s - start > max_s / 2 or not self._template(run[0]).plays_in_browsers:
-            return _even_pieces(run, from_s, end, max_s, far=from_s - start > max_s / 2)
-        pieces: list[_Piece] = []
-        while True:
-            ahead = [key for key in keys if key > start + 1e-6]
-            within = [key for key in ahead if key <= start + max_s + 1e-6]
-            until = (within[-1] if within else ahead[0]) if ahead else None
-            if end - start <= max_s or until is None or until > end:
-                pieces.append(_Piece(_overlapping(run, start, end), start, end, None, False))
-                return pieces
-            pieces.append(_Piece(_overlapping(run, start, until - 1e-6), start, until, until, False))
-            start = until
-
-    def _recording_at(self, time_s: float) -> Recording:
-        earlier = [recording for recording in self.recordings if recording.start_s <= time_s + SAME_S]
-        return earlier[-1] if earlier else self.recordings[0]
-
-    def _template(self, recording: Recording) -> Template:
-        if recording.path not in self._templates:
-            with open_source(recording.path) as source:
-                self._templates[recording.path] = Template(
-                    source.video, source.audio,
-                    average_fps=source.info.average_fps, pixel_format=source.info.pixel_format,
-                )  # fmt: skip
-        return self._templates[recording.path]
-
-    def _renderer(self, recording: Recording) -> Renderer:
-        if recording.path not in self._renderers:
-            self._renderers[recording.path] = Renderer(recording.path, file_index(recording.path))
-        return self._renderers[recording.path]
+    def _take_at(self, time_s: float) -> Take:
+        earlier = [take for take in self._takes if take.start_s <= time_s + SAME_S]
+        return earlier[-1] if earlier else self._takes[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """What one part is to hold."""
 
-    run: list[Recording]
+    run: list[Take]
     from_s: float
     to_s: float
     before_s: float | None
     """The key frame at which the next part begins: no picture from there on."""
-    render: bool
-    """Rendered although the codec plays: the key frame lies too far back."""
+    far: bool
+    """The key frame lies too far back for a copy: rendered, whatever the codec."""
 
 
 def cut_clip(
@@ -265,7 +213,28 @@ def picture_at(recordings: str | Path | Sequence[Recording], media_time_s: float
     return Footage(recordings).picture_at(media_time_s)
 
 
-def _even_pieces(run: list[Recording], from_s: float, end_s: float, max_s: float, *, far: bool) -> list[_Piece]:
+def _pieces(run: list[Take], from_s: float, to_s: float, max_s: float) -> list[_Piece]:
+    """A run's share of a range, cut into pieces of at most `max_s` that meet at key frames."""
+    keys = [take.start_s + key for take in run for key in take.index.key_times_s]
+    end = min(to_s, run[-1].start_s + run[-1].index.end_s)
+    from_s = max(from_s, run[0].start_s)
+    start = max((key for key in keys if key <= from_s + 1e-6), default=run[0].start_s)
+    far = from_s - start > max_s / 2
+    if far or not run[0].template.plays_in_browsers:
+        return _even_pieces(run, from_s, end, max_s, far)
+    pieces: list[_Piece] = []
+    while True:
+        ahead = [key for key in keys if start + 1e-6 < key < end]
+        within = [key for key in ahead if key <= start + max_s + 1e-6]
+        if end - start <= max_s or not ahead:
+            pieces.append(_Piece(_overlapping(run, start, end), start, end, None, far))
+            return pieces
+        until = within[-1] if within else ahead[0]
+        pieces.append(_Piece(_overlapping(run, start, until - 1e-6), start, until, until, far))
+        start = until
+
+
+def _even_pieces(run: list[Take], from_s: float, end_s: float, max_s: float, far: bool) -> list[_Piece]:
     pieces = []
     while True:
         last = end_s - from_s <= max_s
@@ -276,16 +245,38 @@ def _even_pieces(run: list[Recording], from_s: float, end_s: float, max_s: float
         from_s = until
 
 
-def _entry_before(run: list[Recording], time_s: float) -> float:
+def _entry_before(run: list[Take], time_s: float) -> float:
     """The last place at or before a time where renderings can be entered."""
-    within = [r for r in run if r.start_s <= time_s][-1:] or run[:1]
-    start = within[0].start_s
+    start = next((take.start_s for take in reversed(run) if take.start_s <= time_s), run[0].start_s)
     return start + int((time_s - start) // KEY_S) * KEY_S
 
 
-def _overlapping(run: list[Recording], from_s: float, to_s: float) -> list[Recording]:
-    chosen = [r for r in run if r.start_s <= to_s and r.start_s + file_index(r.path).end_s > from_s]
+def _overlapping(run: list[Take], from_s: float, to_s: float) -> list[Take]:
+    chosen = [take for take in run if take.start_s <= to_s and take.start_s + take.index.end_s > from_s]
     return chosen or run[:1]
+
+
+def _packets(piece: _Piece) -> Iterator[TimedPacket]:
+    """Packets of a piece on the camera's time line, from the key frame at or before its beginning."""
+    for number, take in enumerate(piece.run):
+        at = take.start_s
+        key_s = take.index.key_at(piece.from_s - at) if number == 0 else take.index.key_times_s[0]
+        packets = take.packets(key_s)
+        if piece.before_s is not None:
+            packets = _before(packets, piece.before_s - at)
+        for packet in up_to(packets, piece.to_s - at):
+            yield packet._replace(pts_s=packet.pts_s + at, dts_s=packet.dts_s + at)
+
+
+def _rendered(piece: _Piece, progress: Progress) -> Iterator[tuple[float, EncodedPicture]]:
+    """Rendered pictures of a piece with their media times."""
+    # A picture that stands at the very end belongs to the clip, one where the next part begins does not.
+    to_s = piece.to_s + (SAME_S if piece.before_s is None else 0.0)
+    for number, take in enumerate(piece.run):
+        from_s = max(0.0, piece.from_s - take.start_s) if number == 0 else 0.0
+        report = _share(progress, number, len(piece.run))
+        for picture in take.renderer.pictures(from_s, to_s - take.start_s, report):
+            yield take.start_s + picture.time_s, picture
 
 
 def _before(packets: Iterator[TimedPacket], before_s: float) -> Iterator[TimedPacket]:

@@ -35,7 +35,6 @@ class Template:
         self.pixel_format = pixel_format
         self.audio_codec: str | None = None
         self.audio: Any | None = None
-        self.audio_time_base = audio.time_base if audio is not None else None
         if audio is not None and audio.codec_context is not None:
             self.audio_codec = str(audio.codec_context.name)
             try:
@@ -47,6 +46,15 @@ class Template:
             self.audio_codec,
         )  # fmt: skip
         """Equal for sources whose packets may follow one another in one file."""
+
+    def decoder(self) -> Any:
+        """A fresh decoder for packets of this kind."""
+        context: Any = av.CodecContext.create(self.codec, "r")
+        context.width, context.height = self.width_px, self.height_px
+        extradata = self.key[4]
+        if extradata:
+            context.extradata = extradata
+        return context
 
     @property
     def plays_in_browsers(self) -> bool:
@@ -120,7 +128,7 @@ def copy_packets(
             continue
         target: Any = video if is_video else audio
         base = packet.time_base
-        fresh = _fresh(packet) if keep_packets else packet
+        fresh = copy_of(packet) if keep_packets else packet
         fresh.pts, fresh.dts = round((pts_s - start) / base), round((dts_s - start) / base)
         if target.index in lasts and fresh.dts <= lasts[target.index]:
             fresh.dts = lasts[target.index] + 1
@@ -137,7 +145,7 @@ def copy_packets(
     return None if start is None else Written(start, end + template.step_s, pictures)
 
 
-def _fresh(packet: av.Packet[Any]) -> av.Packet[Any]:
+def copy_of(packet: av.Packet[Any]) -> av.Packet[Any]:
     copy: av.Packet[Any] = av.Packet(bytes(packet))
     copy.time_base = packet.time_base
     copy.duration = packet.duration

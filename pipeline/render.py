@@ -8,7 +8,8 @@ clips were made before it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -18,13 +19,13 @@ from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
 from pipeline.decode import full_picture
-from pipeline.index import FileIndex, timed_packets
-from pipeline.source import Source, open_source, quarter_turn
-from pipeline.timeline import Timeline
+from pipeline.source import quarter_turn
 
 CHUNK_S = 10.0
 KEY_S = 2.0
 """A rendering can be entered every so many seconds."""
+Pictures = Generator[tuple[av.VideoFrame, float], None, None]
+"""Decoded pictures with their times in seconds from the beginning of their footage."""
 NEAR_S = 1e-4
 """Times are rounded to the encoder's clock; two this close are the same."""
 MAX_SIDE_PX = 1920
@@ -45,15 +46,16 @@ class EncodedPicture:
 
 
 class Renderer:
-    """Renderings of one recording, chunk by chunk, the last ones kept."""
+    """Renderings of one stretch of footage, chunk by chunk, the last ones kept.
 
-    def __init__(self, path: Any, index: FileIndex) -> None:
-        self._path = path
-        self._index = index
+    `pictures_from(time_s)` decodes from the key frame at or before a time on; `size` is that of the pictures as shown.
+    """
+
+    def __init__(self, size: tuple[int, int], pictures_from: Callable[[float], Pictures]) -> None:
+        self._pictures_from = pictures_from
+        self.size = rendered_size(*size)
         self._chunks: OrderedDict[int, list[EncodedPicture]] = OrderedDict()
         self._bytes = 0
-        with open_source(path) as source:
-            self.size = rendered_size(source.info.width_px, source.info.height_px)
         self.pictures_encoded = 0
         """How many pictures were encoded so far; sharing shows in it."""
 
@@ -89,8 +91,8 @@ class Renderer:
 
     def _encode(self, from_s: float, to_s: float) -> list[EncodedPicture]:
         encoder = _ChunkEncoder(self.size)
-        with open_source(self._path) as source:
-            for picture, time_s in decoded_from(source, self._index, from_s):
+        with closing(self._pictures_from(from_s)) as pictures:
+            for picture, time_s in pictures:
                 if time_s >= to_s - 1e-6:
                     break
                 if time_s >= from_s - 1e-6:
@@ -150,34 +152,3 @@ def rendered_size(width_px: int, height_px: int) -> tuple[int, int]:
     """Even sides, the longer at most `MAX_SIDE_PX`."""
     scale = min(1.0, MAX_SIDE_PX / max(width_px, height_px))
     return max(2, int(width_px * scale) // 2 * 2), max(2, int(height_px * scale) // 2 * 2)
-
-
-def decoded_from(source: Source, index: FileIndex, time_s: float) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Decoded pictures with their times from the key frame at or before `time_s` on; damaged ones are left out."""
-    context = source.video.codec_context
-    context.thread_type = "AUTO"
-    context.thread_count = THREADS
-    key_s = index.key_at(time_s)
-    if not index.regular:
-        # Only a decoder that saw every picture places them as the analysis did.
-        key_s = 0.0
-    line = Timeline(source.video.time_base, source.info.average_fps, key_s, zero=_ticks(source, key_s))
-
-    def decode(packet: av.Packet[Any] | None) -> list[av.VideoFrame]:
-        try:
-            return list(context.decode(packet))
-        except av.FFmpegError:
-            return []
-
-    packets = (timed.packet for timed in timed_packets(source, index, key_s)) if index.regular else source.packets()
-    for packet in packets:
-        for picture in decode(packet):
-            yield picture, line.place(picture.pts if picture.pts is not None else picture.dts)
-    for picture in decode(None):
-        yield picture, line.place(picture.pts if picture.pts is not None else picture.dts)
-
-
-def _ticks(source: Source, time_s: float) -> int | None:
-    if source.first_pts is None:
-        return None
-    return int(source.first_pts + round(time_s / source.video.time_base))

@@ -12,7 +12,7 @@ import av
 
 from pipeline.errors import MediaError
 from pipeline.index import TimedPacket
-from pipeline.remux import Template, Written, abandon, finished_file, open_output
+from pipeline.remux import Template, Written, abandon, copy_of, finished_file, open_output
 from pipeline.render import EncodedPicture
 
 _BASE = Fraction(1, 90000)
@@ -25,7 +25,6 @@ def write_rendering(
     size: tuple[int, int],
     sound: Iterable[TimedPacket] | None,
     *,
-    step_s: float,
     original: str,
 ) -> Written:
     """Puts rendered pictures (media time, picture), the first of which is a key frame, into an MP4 that starts at 0.
@@ -36,7 +35,7 @@ def write_rendering(
     with finished_file(path) as temporary:
         output = open_output(temporary, "mp4", {"comment": label, "title": "Rendering for viewing"})
         try:
-            written = _fill(output, template, pictures, size, sound, step_s)
+            written = _fill(output, template, pictures, size, sound)
             if written is None:
                 raise MediaError(f"{path}: there is no footage to render this clip from.")
         except BaseException:
@@ -52,7 +51,6 @@ def _fill(
     pictures: Iterable[tuple[float, EncodedPicture]],
     size: tuple[int, int],
     sound: Iterable[TimedPacket] | None,
-    step_s: float,
 ) -> Written | None:
     video = output.add_mux_stream("h264", width=size[0], height=size[1])
     video.time_base = _BASE
@@ -65,13 +63,13 @@ def _fill(
             start = time_s if start is None else start
             end = time_s
             count += 1
-            output.mux(_picture_packet(item, time_s - start, step_s, video))
+            output.mux(_picture_packet(item, time_s - start, template.step_s, video))
         elif start is not None and time_s >= start and audio is not None:
-            packet = item.packet
+            packet = copy_of(item.packet)
             packet.pts = packet.dts = round((time_s - start) / packet.time_base)
             packet.stream = audio
             output.mux(packet)
-    return None if start is None else Written(start, end + step_s, count)
+    return None if start is None else Written(start, end + template.step_s, count)
 
 
 def _interleaved(
