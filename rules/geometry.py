@@ -194,11 +194,11 @@ def check_zone(name: str, points: Sequence[Point]) -> tuple[Point, ...]:
     if len(cleaned) < 3:
         raise RuleError(f"zone '{name}' needs at least 3 different points, found {len(cleaned)}")
     polygon = shapely.Polygon(cleaned)
-    if polygon.area < 1e-6:
+    if polygon.convex_hull.area < 1e-6:
         raise RuleError(f"zone '{name}' has no area; expected points that do not lie on one line")
     if not polygon.is_valid:
-        where = shapely.is_valid_reason(polygon)
-        raise RuleError(f"zone '{name}' is not a simple polygon: its edges cross or touch ({where})")
+        where = shapely.is_valid_reason(polygon).partition("[")[2].rstrip("]").replace(" ", ", ")
+        raise RuleError(f"zone '{name}' is not a simple polygon: its edges cross or touch at ({where})")
     return cleaned
 
 
