@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ValidationError
 
-from gatewatch.site_messages import found, keys_of, problems, suggest, unknown
+from gatewatch.site_messages import found, keys_of, one_of, problems, suggest, unknown
 from gatewatch.site_model import checked_name
 from gatewatch.site_yaml import Document, Path
 from pipeline.types import GROUPS, LABEL_GROUP
@@ -25,7 +25,9 @@ def timezone_problems(document: Document, name: str) -> Iterator[tuple[Path, str
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = suggest(name, sorted(available_timezones()))
+        zones = sorted(available_timezones())
+        ends = [zone for zone in zones if zone.lower().endswith("/" + name.lower())]
+        hint = suggest(ends[0] if ends else name, zones, cutoff=0.75)
         yield (
             path,
             document.problem(path, f"expected an IANA time zone such as Asia/Shanghai, found {found(name)}{hint}"),
@@ -123,9 +125,7 @@ class RuleReader:
             return None
         kind = rule.get("kind")
         if "kind" not in rule:
-            self._say(
-                (*path, "kind"), f"expected a kind of rule ({', '.join(sorted(self._configs))}), found no such key"
-            )
+            self._say((*path, "kind"), f"expected a kind of rule ({one_of(sorted(self._configs))}), found none")
             return None
         if not isinstance(kind, str) or kind not in self._configs:
             self._say((*path, "kind"), unknown(kind, list(self._configs), "a kind of rule"))

@@ -19,7 +19,7 @@ _MISSING = object()
 def found(value: Any) -> str:
     """A value as it is shown in a message; containers are named, not shown."""
     if value is _MISSING:
-        return "no such key"
+        return "none"
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -36,13 +36,13 @@ def found(value: Any) -> str:
     return f"{value!r}"
 
 
-def suggest(word: Any, known: Iterable[str]) -> str:
+def suggest(word: Any, known: Iterable[str], cutoff: float = 0.6) -> str:
     """` (did you mean "x"?)`, or nothing where no known word is near."""
     if not isinstance(word, str):
         return ""
     names = list(known)
     lowered = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=cutoff)
     return f' (did you mean "{lowered[near[0]]}"?)' if near else ""
 
 
@@ -114,6 +114,8 @@ def _sentence(
     if error["loc"] and error["loc"][-1] == "[key]" and path:
         value = path[-1]
     context: Mapping[str, Any] = error.get("ctx", {})
+    if kind == "value_error" and str(context.get("error", "")).startswith("expected "):
+        return path, str(context["error"]).rstrip(".")
     expected = _expected(kind, context, error, path)
     hint = ""
     if kind == "literal_error":
@@ -138,7 +140,7 @@ _EXPECTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "finite_number": "a finite number",
-    "missing": "this key",
+    "missing": "this required key",
 }
 
 
@@ -156,7 +158,7 @@ def _expected(kind: str, context: Mapping[str, Any], error: ErrorDetails, path: 
         "less_than": lambda: f"a number below {_number(context['lt'])}",
         "less_than_equal": lambda: f"a number of at most {_number(context['le'])}",
         "multiple_of": lambda: f"a multiple of {_number(context['multiple_of'])}",
-        "too_short": lambda: f"at least {context['min_length']} of them",
+        "too_short": lambda: f"at least {_things(context['min_length'], path)}",
         "too_long": lambda: f"at most {context['max_length']} of them",
         "string_too_short": lambda: "text that is not empty",
         "string_too_long": lambda: f"text of at most {context['max_length']} characters",
@@ -167,6 +169,11 @@ def _expected(kind: str, context: Mapping[str, Any], error: ErrorDetails, path: 
     if kind in bounds:
         return bounds[kind]()
     return _EXPECTED.get(kind, f"something else ({error['msg'][:1].lower()}{error['msg'][1:]})")
+
+
+def _things(number: int, path: Path) -> str:
+    thing = "point" if len(path) == 4 and path[2] in ("zones", "lines") else "item"
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _literals(context: Mapping[str, Any]) -> list[str]:
