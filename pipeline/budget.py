@@ -85,11 +85,12 @@ class BudgetCounts:
 
 
 @dataclass(slots=True, eq=False)
-class _Request:
+class Request:
+    """One camera's wish for one look."""
+
     camera: str
     frame: Frame
     asked_s: float
-    number: int
     alone: bool = False
     """Its batch failed: it is tried once more by itself, so that a bad frame fails only its own camera."""
     granted: bool = False
@@ -99,7 +100,9 @@ class _Request:
 
 
 @dataclass(slots=True)
-class _Camera:
+class CameraShare:
+    """What one camera wants of the detector, and what it got."""
+
     priority: int
     wanted_fps: float
     slot: NewestFrame = field(default_factory=NewestFrame)
@@ -110,15 +113,52 @@ class _Camera:
     waited_s: float = 0.0
 
 
+class Turns:
+    """Whose turn it is. Pure: no threads, no clock.
+
+    A camera that is behind its wanted rate goes before one that is ahead of it; then the more important camera goes
+    first (`priority`, higher is more important); then the one that is due longest. So under overload the least
+    important camera gets fewer looks first. A look that waited `STARVED_S` is served all the same, at most every
+    second time.
+    """
+
+    def __init__(self) -> None:
+        self.cameras: dict[str, CameraShare] = {}
+        self.waiting: list[Request] = []
+        self._rescued = False
+
+    def take(self, now_s: float) -> Request | None:
+        """Takes the request whose turn it is, None where nobody waits."""
+        if not self.waiting:
+            return None
+        starved = [request for request in self.waiting if now_s - request.asked_s >= STARVED_S]
+        self._rescued = bool(starved) and not self._rescued
+        if self._rescued:
+            chosen = min(starved, key=lambda request: request.asked_s)
+        else:
+            chosen = min(self.waiting, key=lambda request: self._rank(request, now_s))
+        self.waiting.remove(chosen)
+        camera = self.cameras.get(chosen.camera)
+        if camera is not None:
+            camera.waited_s += now_s - chosen.asked_s
+            # No more than one look can be owed: a camera that was idle does not catch up.
+            camera.due_s = max(camera.due_s, now_s - 1.0 / camera.wanted_fps) + 1.0 / camera.wanted_fps
+        return chosen
+
+    def _rank(self, request: Request, now_s: float) -> tuple[bool, int, float]:
+        camera = self.cameras.get(request.camera)
+        if camera is None:
+            return True, 0, now_s
+        return camera.due_s > now_s + 1e-6, -camera.priority, camera.due_s
+
+
 class Dispatcher:
     """Shares one detector among the cameras of a worker.
 
     `detect`: (frames) -> one Detections each, called by up to `threads` camera threads at once with up to `batch`
     frames. On a CPU several single-threaded calls are the faster way; a GPU wants batches. `clock`: seconds, monotonic.
 
-    A camera that is behind its wanted rate goes before one that is ahead of it; then the more important camera goes
-    first (`priority`, higher is more important); then the one that is due longest. So under overload the least
-    important camera gets fewer looks first; a look that waited `STARVED_S` is served all the same.
+    See `Turns` for the order of service.
     """
 
     def __init__(self, detect: Detect, *, threads: int = 1, batch: int = 1, clock: Clock = time.monotonic) -> None:
@@ -128,16 +168,13 @@ class Dispatcher:
         self._threads = threads
         self._batch = batch
         self._clock = clock
-        self._cameras: dict[str, _Camera] = {}
-        self._waiting: list[_Request] = []
+        self._turns = Turns()
         self._running = 0
-        self._asked = 0
-        self._rescued = False
         self._open = False
         self._changed = Condition()
 
     def start(self) -> None:
-        """Lets looks run. May be called again after `close`."""
+        """Lets looks run. After `close`, cameras have to be added anew."""
         with self._changed:
             self._open = True
             self._changed.notify_all()
@@ -146,7 +183,7 @@ class Dispatcher:
         """Wakes every camera that waits (`DispatcherClosedError`) and returns once no look is running."""
         with self._changed:
             self._open = False
-            slots = [camera.slot for camera in self._cameras.values()]
+            slots = [camera.slot for camera in self._turns.cameras.values()]
             self._changed.notify_all()
         for slot in slots:
             slot.close()
@@ -158,13 +195,16 @@ class Dispatcher:
         if wanted_fps <= 0.0:
             raise ValueError(f"wanted_fps must be above 0, but got {wanted_fps}")
         with self._changed:
-            self._cameras[camera] = _Camera(priority, wanted_fps)
-            return self._cameras[camera].slot
+            known = self._turns.cameras.get(camera)
+            self._turns.cameras[camera] = CameraShare(priority, wanted_fps)
+        if known is not None:
+            known.slot.close()
+        return self._turns.cameras[camera].slot
 
     def remove(self, camera: str) -> None:
         """Forgets a camera and closes its slot; a look of it that is running still ends."""
         with self._changed:
-            known = self._cameras.pop(camera)
+            known = self._turns.cameras.pop(camera)
         known.slot.close()
 
     def look(self, camera: str, frame: Frame) -> sv.Detections:
@@ -174,11 +214,10 @@ class Dispatcher:
         was not added.
         """
         with self._changed:
-            if camera not in self._cameras:
+            if camera not in self._turns.cameras:
                 raise KeyError(camera)
-            self._asked += 1
-            request = _Request(camera, frame, self._clock(), self._asked)
-            self._waiting.append(request)
+            request = Request(camera, frame, self._clock())
+            self._turns.waiting.append(request)
             self._grant()
         while True:
             batch = self._turn(request)
@@ -200,10 +239,10 @@ class Dispatcher:
                     wanted_fps=camera.wanted_fps,
                     priority=camera.priority,
                 )
-                for name, camera in self._cameras.items()
+                for name, camera in self._turns.cameras.items()
             }
 
-    def _turn(self, request: _Request) -> list[_Request]:
+    def _turn(self, request: Request) -> list[Request]:
         """Waits until the request may run or was served along with another; returns the batch that it leads."""
         with self._changed:
             self._changed.wait_for(lambda: request.granted or request.found is not None or not self._open)
@@ -211,16 +250,21 @@ class Dispatcher:
                 return []
             if not request.granted:
                 request.left = True
-                if request in self._waiting:
-                    self._waiting.remove(request)
+                if request in self._turns.waiting:
+                    self._turns.waiting.remove(request)
                 raise DispatcherClosedError(f"camera {request.camera}: the detector is closed")
-            now_s = self._clock()
             batch = [request]
-            while self._waiting and len(batch) < self._batch and not request.alone:
-                batch.append(self._next(now_s))
+            while len(batch) < self._batch and not request.alone:
+                other = self._turns.take(self._clock())
+                if other is None:
+                    break
+                if other.alone:
+                    self._turns.waiting.append(other)
+                    break
+                batch.append(other)
             return batch
 
-    def _run(self, request: _Request, batch: list[_Request]) -> None:
+    def _run(self, request: Request, batch: list[Request]) -> None:
         found: Sequence[sv.Detections] = ()
         try:
             found = self._detect([member.frame for member in batch])
@@ -238,44 +282,25 @@ class Dispatcher:
                 self._grant()
                 self._changed.notify_all()
 
-    def _settle(self, batch: list[_Request], found: Sequence[sv.Detections]) -> None:
+    def _settle(self, batch: list[Request], found: Sequence[sv.Detections]) -> None:
         """Hands out the answers of a batch; after a failed one each member is tried alone."""
         for index, member in enumerate(batch):
             if found:
                 member.found = found[index]
             elif len(batch) > 1 and not member.left:
                 member.alone = True
-                self._waiting.append(member)
-            camera = self._cameras.get(member.camera)
+                self._turns.waiting.append(member)
+            camera = self._turns.cameras.get(member.camera)
             if camera is not None:
                 camera.looked += bool(found)
                 camera.failed += not found and len(batch) == 1
 
     def _grant(self) -> None:
         """Gives free places to those that wait, in order of importance."""
-        while self._open and self._waiting and self._running < self._threads:
-            self._next(self._clock()).granted = True
+        while self._open and self._running < self._threads:
+            request = self._turns.take(self._clock())
+            if request is None:
+                break
+            request.granted = True
             self._running += 1
         self._changed.notify_all()
-
-    def _next(self, now_s: float) -> _Request:
-        """Takes the request whose turn it is."""
-        starved = [request for request in self._waiting if now_s - request.asked_s >= STARVED_S]
-        self._rescued = bool(starved) and not self._rescued
-        if self._rescued:
-            chosen = min(starved, key=lambda request: request.number)
-        else:
-            chosen = min(self._waiting, key=lambda request: self._rank(request, now_s))
-        self._waiting.remove(chosen)
-        camera = self._cameras.get(chosen.camera)
-        if camera is not None:
-            camera.waited_s += now_s - chosen.asked_s
-            # No more than one look can be owed: a camera that was idle does not catch up.
-            camera.due_s = max(camera.due_s, now_s - 1.0 / camera.wanted_fps) + 1.0 / camera.wanted_fps
-        return chosen
-
-    def _rank(self, request: _Request, now_s: float) -> tuple[bool, int, float, int]:
-        camera = self._cameras.get(request.camera)
-        if camera is None:
-            return True, 0, now_s, request.number
-        return camera.due_s > now_s + 1e-6, -camera.priority, camera.due_s, request.number
