@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from pipeline.source import Source, quarter_turn
+from pipeline.source import StreamInfo, quarter_turn
 from pipeline.timeline import Timeline
 from pipeline.types import Frame, Image
 
@@ -22,6 +22,19 @@ LUMA_PX = 320
 SLOT_TOLERANCE_S = 0.001
 
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180}
+
+
+class DecodableSource(Protocol):
+    """What a decoder needs of a source: its video stream, what it says of itself, and the timestamp of `start_s`."""
+
+    @property
+    def video(self) -> Any: ...
+
+    @property
+    def info(self) -> StreamInfo: ...
+
+    @property
+    def first_pts(self) -> int | None: ...
 
 
 @dataclass(slots=True)
@@ -43,12 +56,13 @@ class Decoder:
     `analyse_fps`: analysed frame k is the first whose media time is at least k / analyse_fps (1 ms tolerance; slots
     already past are skipped); None takes every frame. `analysis_size`: (width, height) of `Frame.image` in pixels, of
     the picture as shown. `start_s`: media time of this source's first picture, where it continues a time line;
-    `first_index`: index of its first analysed frame; `wall_start`: UTC of media time 0, or None.
+    `first_index`: index of its first analysed frame; `wall_start`: UTC of media time 0, or None; live, `wall_clock`
+    gives the UTC of any media time instead. `threads`: of the decoder; more than one delays a live picture.
     """
 
     def __init__(
         self,
-        source: Source,
+        source: DecodableSource,
         *,
         analyse_fps: float | None,
         analysis_size: tuple[int, int],
@@ -56,6 +70,7 @@ class Decoder:
         wall_start: datetime | None = None,
         first_index: int = 0,
         threads: int = 1,
+        wall_clock: Callable[[float], datetime] | None = None,
     ) -> None:
         if analyse_fps is not None and not analyse_fps > 0:
             raise ValueError(f"analyse_fps must be above 0 or None, but got {analyse_fps}")
@@ -65,9 +80,11 @@ class Decoder:
         """Media time of the last picture decoded."""
         self._rate = analyse_fps
         self._slot = math.ceil((start_s - SLOT_TOLERANCE_S) * analyse_fps) if analyse_fps else 0
-        self._wall_start = wall_start
+        self._wall_clock = wall_clock
+        if wall_clock is None and wall_start is not None:
+            self._wall_clock = lambda media_time_s: wall_start + timedelta(seconds=media_time_s)
         self._convert = Converter(analysis_size)
-        self._timeline = Timeline(source.video.time_base, source.info.average_fps, start_s)
+        self._timeline = Timeline(source.video.time_base, source.info.average_fps, start_s, source.first_pts)
         self._context = source.video.codec_context
         self._index = source.video.index
         if not self._context.is_open:
@@ -121,7 +138,7 @@ class Decoder:
         frame = Frame(
             index=self.next_index,
             media_time_s=media_time_s,
-            wall_time=self._wall_start + timedelta(seconds=media_time_s) if self._wall_start else None,
+            wall_time=self._wall_clock(media_time_s) if self._wall_clock else None,
             image=image,
             luma=luma,
             width_px=picture.height if turned else picture.width,

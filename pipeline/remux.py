@@ -88,6 +88,8 @@ def finished_file(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except av.FFmpegError as error:
+        raise MediaError(f"{path}: cannot be written: {(error.strerror or 'unknown reason').rstrip('.')}.") from None
     except OSError as error:
         raise MediaError(f"{path}: cannot be written: {error.strerror or error}.") from None
     finally:
