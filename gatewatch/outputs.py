@@ -33,19 +33,20 @@ class OutFolder:
         self.spool = self.state / "detections.spool"
         self._lock: IO[bytes] | None = None
 
-    def claim(self, identity: Identity, *, overwrite: bool) -> bool:
+    def claim(self, identity: Identity, *, overwrite: bool, fresh: bool = False) -> bool:
         """Makes the folder ours; returns whether an earlier run of the same re-analysis left something to go on from.
 
         With `overwrite`, results of another re-analysis are removed; detections are kept where they would be the same.
+        With `fresh`, whatever an earlier run left is removed.
         Raises OutputError where the folder belongs to something else, is in use, or cannot be written.
         """
         try:
-            return self._claim(identity, overwrite=overwrite)
+            return self._claim(identity, overwrite=overwrite, fresh=fresh)
         except OSError as error:
             self.close()
             raise said(self.path, error) from None
 
-    def _claim(self, identity: Identity, *, overwrite: bool) -> bool:
+    def _claim(self, identity: Identity, *, overwrite: bool, fresh: bool) -> bool:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path}: expected a folder for --out, found a file.")
         foreign = self.path.is_dir() and not self.state.is_dir() and any(self.path.iterdir())
@@ -57,15 +58,15 @@ class OutFolder:
         self.state.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         before = Identity.load(self.state / "identity.json")
-        if before == identity:
+        if before == identity and not fresh:
             return self.spool.exists()
-        if before is not None and not overwrite:
+        if before is not None and before != identity and not (overwrite or fresh):
             differing = identity.differences(before)
             raise OutputError(
                 f"{self.path}: holds the results of another re-analysis (other {', '.join(differing)}); choose another "
                 "--out or add --overwrite."
             )
-        keep_spool = before is not None and before.detections == identity.detections
+        keep_spool = not fresh and before is not None and before.detections == identity.detections
         self._clear(keep_spool=keep_spool)
         identity.save(self.state / "identity.json")
         return keep_spool and self.spool.exists()

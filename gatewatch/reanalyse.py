@@ -59,6 +59,8 @@ class Options:
     workers: int | None = None
     inputs: Path | None = None
     overwrite: bool = False
+    fresh: bool = False
+    """Begin again even where an earlier run left something to go on from."""
     use_gate: bool = True
     clips: bool = True
     quiet: bool = False
@@ -94,7 +96,7 @@ def reanalyse(
         weights = MOTION if detector is None else detector.weights_sha256
         identity = identity_of(plan, weights=weights, inputs=options.inputs, use_gate=options.use_gate)
         out = stack.enter_context(OutFolder(options.out))
-        resumed = out.claim(identity, overwrite=options.overwrite)
+        resumed = out.claim(identity, overwrite=options.overwrite, fresh=options.fresh)
         if resumed:
             say_line(say(site.language, "resumed"))
         progress = stack.enter_context(make_progress(site.language, quiet=options.quiet))

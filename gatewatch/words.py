@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from api.texts import measured_words, moment_words, word
@@ -68,3 +70,16 @@ def event_line(event: RuleEvent, language: str, timezone: ZoneInfo, *, joins: bo
         values,
     ]
     return "  ".join([*parts, say(language, "joined")] if joins else parts)
+
+
+def done_line(language: str, facts: Mapping[str, Any]) -> str:
+    """The last word of a re-analysis, from its summary."""
+    return say(
+        language,
+        "done",
+        alerts=facts["alerts"],
+        events=facts["events"],
+        footage=clock(facts["footage_s"]),
+        wall=clock(facts["wall_s"]),
+        speed=facts["times_real_time"],
+    )

@@ -57,7 +57,7 @@ def reanalyse(
     """Find the alerts in recordings: events, alerts with snapshots and clips, and where every object was."""
     from gatewatch.reanalyse import Options, reanalyse
     from gatewatch.site import load_site
-    from gatewatch.words import clock, say
+    from gatewatch.words import done_line, say
 
     loaded = load_site(site)
     options = Options(
@@ -65,16 +65,5 @@ def reanalyse(
         overwrite=overwrite, use_gate=gate, clips=clips, quiet=quiet,
     )  # fmt: skip
     result = reanalyse(loaded, recordings, options, say_line=lambda line: print(line, flush=True))
-    facts = result.summary
-    typer.echo(
-        say(
-            loaded.language,
-            "done",
-            alerts=len(result.alerts),
-            events=len(result.events),
-            footage=clock(facts["footage_s"]),
-            wall=clock(facts["wall_s"]),
-            speed=facts["times_real_time"],
-        )
-    )
+    typer.echo(done_line(loaded.language, result.summary))
     typer.echo(say(loaded.language, "results", path=out))
