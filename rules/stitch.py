@@ -154,7 +154,8 @@ class Stitcher:
 
     def _bear(self, frame: TrackedFrame, births: list[tuple[Track, list[Sample]]], present: list[Present]) -> None:
         seen_now = {one.tracked.object_id for one in present}
-        lost = [one for one in self._by_object.values() if one.object_id not in seen_now]
+        oldest_s = min(samples[0].media_time_s for _, samples in births) - self._max_gap_s
+        lost = [one for one in self._by_object.values() if one.last_s >= oldest_s and one.object_id not in seen_now]
         pairs: list[tuple[float, int, int]] = []
         for number, (track, samples) in enumerate(births):
             for one in lost:
