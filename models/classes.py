@@ -22,33 +22,45 @@ COCO91 = {
 }  # fmt: skip
 """Our labels among COCO's original category numbers, which go to 90 and have gaps."""
 
-Columns = NDArray[np.int64]
+Table = NDArray[np.int64]
 
 
-def class_columns(info: GraphInfo, default: int | None) -> tuple[Columns, Columns, int]:
-    """Which of the graph's classes are ours: (their columns, their index in `LABELS`, number of classes in the graph).
+def class_table(info: GraphInfo, default: int | None) -> Table:
+    """Per class of the graph its index in `LABELS`, -1 for a class that is none of ours.
 
     Taken from the metadata (`classes`: comma-separated; `names`: Ultralytics' dictionary), else COCO's numbering for
-    `default` (80 or 91) classes. Raises ModelError where none of our labels is among them.
+    `default` (80, or 90 and 91 with gaps) classes. Raises ModelError where that tells nothing, or none is ours.
     """
     names = class_names(info)
     if names is not None:
         where = {name: number for number, name in names.items()}
         count = max(names, default=-1) + 1
-    elif default == 91:
-        where, count = dict(COCO91), 91
-    elif default == 80:
-        where, count = dict(COCO80), 80
+    elif default in (80, 90, 91):
+        where, count = (COCO80 if default == 80 else COCO91), default
     else:
         raise ModelError(
-            f"{info.path}: cannot tell the names of its {default} classes;"
-            " add the metadata entry `classes` (comma-separated)"
+            f"{info.path}: cannot tell the names of its {default or 'unknown number of'} classes;"
+            " add the metadata entry `classes` (comma-separated) to the graph"
         )
-    ours = [(where[label], index) for index, label in enumerate(LABELS) if label in where]
-    if not ours:
+    table = np.full(count, -1, np.int64)
+    for index, label in enumerate(LABELS):
+        if label in where:
+            table[where[label]] = index
+    if (table < 0).all():
         raise ModelError(f"{info.path}: none of its classes is ours ({', '.join(LABELS)}); found: {list(where)[:20]}")
-    columns, indices = zip(*ours, strict=True)
-    return np.array(columns, np.int64), np.array(indices, np.int64), count
+    return table
+
+
+def best_classes(scores: NDArray[np.float32], table: Table, min_score: float) -> tuple[Table, Table, NDArray[np.float32]]:
+    """Rows of `scores` (n, classes) whose best class is one of ours, from `min_score`: (rows, index in `LABELS`, score).
+
+    A box that is rather a bench than a person is no weak person: it is dropped.
+    """
+    best = scores.argmax(axis=1)
+    top = scores[np.arange(len(best)), best]
+    ours = table[best]
+    rows = np.flatnonzero((top >= min_score) & (ours >= 0))
+    return rows, ours[rows], top[rows].astype(np.float32)
 
 
 def class_names(info: GraphInfo) -> dict[int, str] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.boxes import RawBoxes, suppress, to_detections
 from models.family import Call, Family
@@ -65,6 +66,15 @@ class OnnxDetector:
         sizes = source_sizes or [(image.shape[1], image.shape[0]) for image in images]
         return [self._finish(boxes, fit, size) for boxes, fit, size in zip(raw, fits, sizes, strict=True)]
 
+    def feeds_of(self, image: Image) -> dict[str, NDArray[Any]]:
+        """What the graph is fed for one BGR picture."""
+        fit = self._fit((image.shape[1], image.shape[0]))
+        return self._feeds([place(image, fit, self._how.pad)], fit.canvas)
+
+    def _feeds(self, placed: list[Image], canvas: Size) -> dict[str, NDArray[Any]]:
+        feeds = {self._form.name: to_blob(placed, self._how, self._form)}
+        return feeds | self.family.further_inputs(len(placed), canvas)
+
     def _fit(self, size: Size) -> Fit:
         return fit_picture(size, self._how, self._longer_px, self._form.size, self.family.stride)
 
@@ -80,10 +90,8 @@ class OnnxDetector:
                 chunk = numbers[start : start + step]
                 placed = [place(images[number], fits[number], self._how.pad) for number in chunk]
                 placed += [placed[-1]] * ((self._form.batch or 0) - len(chunk))
-                feeds = {self._form.name: to_blob(placed, self._how, self._form)}
-                feeds |= self.family.further_inputs(len(placed), canvas)
-                call = Call(canvas[0], canvas[1], self.min_score)
-                decoded = self.family.decode(self._graph.run(feeds), call)
+                outputs = self._graph.run(self._feeds(placed, canvas))
+                decoded = self.family.decode(outputs, Call(canvas[0], canvas[1], self.min_score))
                 for number, boxes in zip(chunk, decoded, strict=False):
                     raw[number] = boxes
         return raw

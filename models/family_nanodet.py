@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import Floats, RawBoxes
-from models.classes import class_columns
+from models.classes import best_classes, class_table
 from models.family import Call, Family, Preprocessing
 from models.graph import GraphInfo
+from models.grid import anchors
 from models.types import ModelError
 
 MEAN_BGR = (103.53, 116.28, 123.675)
@@ -29,7 +29,8 @@ class NanoDet(Family):
         super().__init__(info)
         metadata = info.metadata
         self._output = info.outputs[0].name
-        self._columns, self._classes, count = class_columns(info, default=80)
+        self._table = class_table(info, default=80)
+        count = len(self._table)
         width = info.outputs[0].shape[-1]
         if not isinstance(width, int) or width <= count or (width - count) % 4:
             raise ModelError(
@@ -50,7 +51,7 @@ class NanoDet(Family):
         return Preprocessing(order="bgr", mean=MEAN_BGR, std=STD_BGR)
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], call: Call) -> list[RawBoxes]:
-        centres, strides = _anchors(call.width_px, call.height_px, self._strides, self._offset)
+        centres, strides = anchors(call.width_px, call.height_px, self._strides, self._offset)
         batch = outputs[self._output]
         if batch.shape[1] != len(strides):
             raise ModelError(
@@ -60,24 +61,9 @@ class NanoDet(Family):
         return [self._decode_one(picture, centres, strides, call.min_score) for picture in batch]
 
     def _decode_one(self, picture: Floats, centres: Floats, strides: Floats, min_score: float) -> RawBoxes:
-        scores = picture[:, self._columns]
-        best = scores.argmax(axis=1)
-        top = scores[np.arange(len(best)), best]
-        kept = np.flatnonzero(top >= min_score)
+        kept, classes, scores = best_classes(picture[:, : self._class_count], self._table, min_score)
         logits = picture[kept, self._class_count :].reshape(len(kept), 4, len(self._bins))
         weights = np.exp(logits - logits.max(axis=2, keepdims=True))
         distances = (weights * self._bins).sum(axis=2) / weights.sum(axis=2) * strides[kept, None]
         xyxy = np.concatenate([centres[kept] - distances[:, :2], centres[kept] + distances[:, 2:]], axis=1)
-        return RawBoxes(xyxy, top[kept], self._classes[best[kept]])
-
-
-@lru_cache(maxsize=32)
-def _anchors(width_px: int, height_px: int, strides: tuple[int, ...], offset: float) -> tuple[Floats, Floats]:
-    """Centres (n, 2) in pixels and strides (n,) of all anchors, in the order of the output."""
-    centres, steps = [], []
-    for stride in strides:
-        rows, columns = -(-height_px // stride), -(-width_px // stride)
-        y, x = np.mgrid[:rows, :columns]
-        centres.append(((np.stack([x, y], axis=-1).reshape(-1, 2) + offset) * stride).astype(np.float32))
-        steps.append(np.full(rows * columns, stride, np.float32))
-    return np.concatenate(centres), np.concatenate(steps)
+        return RawBoxes(xyxy, scores, classes)
