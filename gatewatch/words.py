@@ -17,8 +17,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "left": "about {time} left",
         "resumed": "Going on with what an earlier run left here.",
         "stopped": "Stopped at {time} of the footage; the same command goes on from there.",
-        "done": "{alerts} alerts from {events} events in {footage} of footage, "
-        "analysed in {wall} ({speed:.1f}x real time).",
+        "done": "{alerts} from {events} in {footage} of footage, analysed in {wall} ({speed:.1f}x real time).",
         "results": "Results: {path}",
         "joined": "(joins the alert above)",
         "page": "Look at the alerts: {address}  (Ctrl-C ends)",
@@ -72,13 +71,17 @@ def event_line(event: RuleEvent, language: str, timezone: ZoneInfo, *, joins: bo
     return "  ".join([*parts, say(language, "joined")] if joins else parts)
 
 
+def _count(language: str, number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}" if language == "en" else str(number)
+
+
 def done_line(language: str, facts: Mapping[str, Any]) -> str:
     """The last word of a re-analysis, from its summary."""
     return say(
         language,
         "done",
-        alerts=facts["alerts"],
-        events=facts["events"],
+        alerts=_count(language, facts["alerts"], "alert"),
+        events=_count(language, facts["events"], "event"),
         footage=clock(facts["footage_s"]),
         wall=clock(facts["wall_s"]),
         speed=facts["times_real_time"],
