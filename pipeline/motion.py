@@ -29,6 +29,13 @@ SETTLE_S = 3.0
 SETTLE_MAX_S = 15.0
 RECENT_S = 1.5
 """How long ago a pixel may have moved to count in `Motion.share`."""
+ABSORB_S = 60.0
+"""What stands longer without moving becomes part of the view."""
+HEAL_EVERY_S = 0.25
+HOLE = 1.2
+FRESH_HOLE = 2.0
+"""How much stronger a part's outline must be in the old view than in the new one to be a hole: what stood there left.
+More is asked of what still changes."""
 MIN_AREA_PX = 8
 MIN_CHANGED_PX = 4
 SPECK_PX = 60
@@ -37,6 +44,9 @@ SPECKS = 12
 CAMERA_WIDE = 0.6
 """Part of the view that must stand out at once to be a change of the camera or the light, not of objects."""
 EXPOSURE_STEP = math.log(1.45)
+STILL_SCORE = 0.4
+SURE_PX = 60.0
+"""Area of a blob's box on the plane from which its score, 0.5 there, starts a track by default."""
 FLAT_LEVELS = 2.0
 """Standard deviation below which a picture shows nothing (black, covered, no signal)."""
 
@@ -119,7 +129,9 @@ class MotionGate:
             return self._begin(plane, media_time_s, flat=deviation < FLAT_LEVELS, changed=True)
         moving, still = self._parts(plane, apart, changed) if standing > 0.0 else ([], [])
         covered = np.asarray(cv2.dilate(apart, NEIGHBOURS), np.uint8)
-        background.learn(plane, covered, change, dt_s, settling=not self._settled)
+        old = (apart > 0) & (self._moved_at < media_time_s - ABSORB_S) if still else None
+        absorbed = None if old is None else old.view(np.uint8)
+        background.learn(plane, covered, change, dt_s, absorbed=absorbed, settling=not self._settled)
         self._settle(media_time_s, standing)
         return self._motion(moving, still, deviation < FLAT_LEVELS)
 
@@ -163,13 +175,14 @@ class MotionGate:
         for part in merge(found):
             moves = part.changed_px >= max(MIN_CHANGED_PX, part.area_px // 25)
             (moving if moves else still).append(part)
+        if self._time_s - self._last_heal_s > HEAL_EVERY_S:
+            self._last_heal_s = self._time_s
+            still = [part for part in still if not self._healed(plane, apart, part.rect, HOLE)]
+            moving = [part for part in moving if not self._healed(plane, apart, part.rect, FRESH_HOLE)]
         for left, top, right, bottom in (piece for part in moving for piece in part.pieces):
             window = (slice(top, bottom), slice(left, right))
             self._moved_at[window][apart[window] > 0] = self._time_s
             self._last_moved_s = self._time_s
-        if still and self._time_s - self._last_heal_s > 0.5:
-            self._last_heal_s = self._time_s
-            still = [part for part in still if not self._healed(plane, apart, part.rect)]
         self._still = still
         return moving, still
 
@@ -179,7 +192,7 @@ class MotionGate:
         specks = sum(part.area_px < SPECK_PX for part in parts)
         self._background.listen((specks - SPECKS) / SPECKS)
 
-    def _healed(self, plane: Plane, apart: Plane, rect: Rect) -> bool:
+    def _healed(self, plane: Plane, apart: Plane, rect: Rect, ratio: float) -> bool:
         """Takes a part as background if its outline is there in the old view and not in the new one."""
         height, width = plane.shape
         window = (
@@ -187,13 +200,11 @@ class MotionGate:
             slice(max(0, rect[0] - 2), min(width, rect[2] + 2)),
         )
         inside = np.asarray(cv2.morphologyEx(apart[window], cv2.MORPH_CLOSE, CLOSE), np.uint8)
-        if self._time_s - float(self._moved_at[window].max()) < 0.7:
-            return False
         assert self._background is not None
         outline = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, NEIGHBOURS) > 0
-        edges_now = float(_edges(plane[window])[outline].sum())
-        edges_before = float(_edges(self._background.mean8[window])[outline].sum())
-        if edges_before < 1.4 * edges_now:
+        # What belongs to the place itself has its edges in both views and tells nothing.
+        gained = (_edges(plane[window]) - _edges(self._background.mean8[window]))[outline]
+        if -float(gained[gained < 0].sum()) < ratio * float(gained[gained > 0].sum()):
             return False
         self._background.heal(plane, cv2.dilate(inside, NEIGHBOURS) > 0, window)
         return True
@@ -231,20 +242,23 @@ def _edges(plane: Plane) -> NDArray[np.float32]:
 def motion_detections(motion: Motion) -> sv.Detections:
     """The blobs of one frame as detections labelled `object`, for cameras with `detector: motion`.
 
-    Boxes in source pixels, `data["class_name"]` is `object` throughout, `class_id` is 0 (there is only one class);
-    scores 0.9 for what moves, 0.4 for what stopped (which keeps a track and starts none). While the background
-    settles there are none.
+    Boxes in source pixels, `data["class_name"]` is `object` throughout, `class_id` is 0 (there is only one class).
+    What moves scores 0.3 to 0.9 by its size on the plane (specks may extend a track and start none); what stopped
+    scores no more than 0.4. While the background settles there are none.
     """
     import supervision as sv
 
     blobs = motion.blobs if motion.settled else ()
     still = motion.still if motion.settled else ()
-    boxes = [*blobs, *still]
-    if not boxes:
+    boxes = np.asarray([*blobs, *still], np.float32)
+    if not len(boxes):
         return sv.Detections.empty()
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) * motion.scale[0] * motion.scale[1]
+    scores = np.clip(0.5 + 0.2 * np.log2(areas / SURE_PX), 0.3, 0.9)
+    scores[len(blobs) :] = np.minimum(scores[len(blobs) :], STILL_SCORE)
     return sv.Detections(
-        xyxy=np.asarray(boxes, np.float32),
-        confidence=np.asarray([0.9] * len(blobs) + [0.4] * len(still), np.float32),
+        xyxy=boxes,
+        confidence=scores.astype(np.float32),
         class_id=np.zeros(len(boxes), np.int64),
         data={"class_name": np.asarray(["object"] * len(boxes))},
     )

@@ -20,8 +20,8 @@ CELL_PX = 16
 TAU_S = 6.0
 """Time constant of the background where nothing is in front of it."""
 TAU_SETTLING_S = 1.0
-TAU_COVERED_S = 60.0
-"""Where something is: so slow that who stands a minute is not yet furniture."""
+TAU_ABSORB_S = 6.0
+"""Where something stood so long that it is taken for part of the view."""
 TAU_RECENT_S = 0.8
 """Time constant of the short memory against which change is seen."""
 TAU_NOISE_S = 8.0
@@ -110,13 +110,17 @@ class Background:
         changed = cv2.compare(change, self.threshold, cv2.CMP_GT)
         return np.asarray(apart, np.uint8), np.asarray(changed, np.uint8), np.asarray(change, np.uint8)
 
-    def learn(self, plane: Plane, covered: Plane, change: Plane, dt_s: float, *, settling: bool) -> None:
-        """Takes the plane in; `covered` is where something stands before the background (0 or 255)."""
+    def learn(
+        self, plane: Plane, covered: Plane, change: Plane, dt_s: float, *, absorbed: Plane | None, settling: bool
+    ) -> None:
+        """Takes the plane in. Masks (0 or else): `covered` where something stands before the background, which stays as
+        it was there; `absorbed` where that stood so long that it becomes background (None: nowhere)."""
         if settling:
             cv2.accumulateWeighted(plane, self.mean, fraction(dt_s, TAU_SETTLING_S))
         else:
             cv2.accumulateWeighted(plane, self.mean, fraction(dt_s, TAU_S), mask=cv2.bitwise_not(covered))
-            cv2.accumulateWeighted(plane, self.mean, fraction(dt_s, TAU_COVERED_S), mask=covered)
+            if absorbed is not None:
+                cv2.accumulateWeighted(plane, self.mean, fraction(dt_s, TAU_ABSORB_S), mask=absorbed)
         cv2.accumulateWeighted(plane, self.recent, fraction(dt_s, TAU_RECENT_S))
         # Clipped, so that who walks by does not blind the pixels behind for long.
         fluctuation = np.minimum(change, NOISE_CAP)
@@ -151,7 +155,7 @@ class Background:
         if self._strain > 0.02:
             # A camera's tone curve is no straight line: what is far from the usual brightness fits worst.
             usual = float(np.median(self._cell_means(self.mean8)))
-            level += min(0.5, self._strain * 0.5) * np.abs(self.mean - usual)
+            level += min(0.8, self._strain) * np.abs(self.mean - usual)
         self.threshold = _levels(cv2.blur(level, (3, 3)))
 
 

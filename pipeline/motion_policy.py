@@ -18,8 +18,6 @@ VERIFY_S = 5.0
 VERIFY_MAX_S = 20.0
 EMPTY_S = 30.0
 """Between looks at a view in which nothing is known."""
-SHARE = 0.02
-"""Part of a track's box that must have moved to count as motion of the object."""
 
 
 @dataclass(slots=True)
@@ -47,18 +45,20 @@ class LookPolicy:
         self._moved_s = -math.inf
         self._looked_s = -math.inf
         self._wait_s = VERIFY_S
+        self._standing = 0
 
     def due(self, motion: Motion, boxes: Iterable[Box]) -> bool:
         """Whether to look at the frame of `motion`; `boxes` are those of tracks alive or lost, source pixels."""
-        known = tuple(boxes)
-        if motion.moving or any(motion.share(box) > SHARE for box in known):
+        # Who creeps does not move, but stands where nothing stood.
+        if motion.moving or len(motion.still) > self._standing:
             self._moved_s = motion.media_time_s
             self._wait_s = VERIFY_S
+        self._standing = len(motion.still)
         tail_s = STILL_TAIL_S if motion.still else TAIL_S
         quiet_s = motion.media_time_s - self._moved_s
         look = not motion.settled or quiet_s <= tail_s
         if not look:
-            standing = bool(known) or bool(motion.still)
+            standing = bool(motion.still) or any(True for _ in boxes)
             look = motion.media_time_s - self._looked_s >= (self._wait_s if standing else EMPTY_S)
             if look:
                 self._wait_s = min(VERIFY_MAX_S, self._wait_s * 2.0)

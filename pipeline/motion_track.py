@@ -1,0 +1,15 @@
+"""The tracker's settings for blobs of motion instead of a detector's boxes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.track import Tracker, TrackerConfig
+
+BLOBS = replace(TrackerConfig(), surprise=5.0)
+"""Blobs are where the pixels are, also while they grow at the edge of the picture: their size is to be believed."""
+
+
+def blob_tracker(width_px: int, height_px: int, *, min_score: float = 0.5) -> Tracker:
+    """The tracker for a camera with `detector: motion`; sizes in source pixels."""
+    return Tracker(width_px, height_px, config=replace(BLOBS, min_score=min_score))
