@@ -70,7 +70,8 @@ def _iou_matrix(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     shared = np.prod(np.clip(high - low, 0.0, None), axis=2)
     areas = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None), axis=1)
     total = areas[:, None] + areas[None, :] - shared
-    return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+    ratios: NDArray[np.float64] = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+    return ratios
 
 
 def to_detections(raw: RawBoxes, keep: NDArray[np.int64], scale: tuple[float, float]) -> sv.Detections:

@@ -61,7 +61,7 @@ class Builder:
     heads: list[Tensor] = field(default_factory=list)
     waiting: dict[str, Node] = field(default_factory=dict)
 
-    def emit(self, op: str, inputs: Sequence[str], **attributes: object) -> str:
+    def emit(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"{op.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
         return name
@@ -209,9 +209,7 @@ def convert_nanodet(source: Path) -> bytes:
     builder.walk()
     _add_output(builder)
     inputs = [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", "height", "width", 3])]
-    outputs = [
-        helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", "anchors", len(LABELS) + 4 * BINS])
-    ]
+    outputs = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", "anchors", len(LABELS) + 4 * BINS])]
     body = helper.make_graph(builder.nodes, "nanodet-g", inputs, outputs, builder.weights)
     model = helper.make_model(
         body, producer_name="gatewatch", ir_version=9, opset_imports=[helper.make_opsetid("", OPSET)]
@@ -251,7 +249,9 @@ def _add_output(builder: Builder) -> None:
     split = builder.constant("split", np.array([len(LABELS), 4 * BINS], np.int64))
     flat = [builder.emit("Reshape", [head.name, shape]) for head in builder.heads]
     joined = builder.emit("Concat", flat, axis=2)
-    builder.nodes.append(helper.make_node("Split", [joined, split], ["logits", "distances"], name="split_heads", axis=1))
+    builder.nodes.append(
+        helper.make_node("Split", [joined, split], ["logits", "distances"], name="split_heads", axis=1)
+    )
     scores = builder.emit("Sigmoid", ["logits"])
     both = builder.emit("Concat", [scores, "distances"], axis=1)
     builder.nodes.append(helper.make_node("Transpose", [both], ["output"], name="transpose_output", perm=[0, 2, 1]))

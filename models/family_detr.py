@@ -27,7 +27,8 @@ class Detr(Family):
     name = "detr"
     layout = (
         "labels + boxes + scores with a second input orig_target_sizes (RT-DETR, D-FINE),"
-        " dets + labels (RF-DETR), pred_boxes + logits (Transformers) or one [batch, queries, 4 + classes] (Ultralytics)"
+        " dets + labels (RF-DETR), pred_boxes + logits (Transformers)"
+        " or one [batch, queries, 4 + classes] (Ultralytics)"
     )
     one_box_per_object = True
 

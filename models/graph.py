@@ -139,9 +139,7 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     """Everything ONNX Runtime raises; its exceptions share no base class of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    own = tuple(
-        kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)
-    )
+    own = tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
     return (*own, RuntimeError, ValueError)
 
 

@@ -9,6 +9,8 @@ Needs the `onnx` package (extra `convert`).
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -37,7 +39,11 @@ class _Frames(quantization.CalibrationDataReader):  # type: ignore[misc]  # the 
 
 
 def quantise(
-    weights: Path, detector: OnnxDetector, frames: Sequence[Image], name: str, progress: Callable[[], None] = lambda: None
+    weights: Path,
+    detector: OnnxDetector,
+    frames: Sequence[Image],
+    name: str,
+    progress: Callable[[], None] = lambda: None,
 ) -> bytes:
     """The int8 ONNX file of the graph `weights`, calibrated on BGR `frames` as `detector` would see them.
 
@@ -52,17 +58,18 @@ def quantise(
     with tempfile.TemporaryDirectory() as folder:
         whole, small = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         onnx.save(model, whole)
-        quantization.quantize_static(
-            whole,
-            small,
-            _Frames((detector.feeds_of(frame) for frame in frames), progress),
-            quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
-            per_channel=True,
-            reduce_range=True,
-            nodes_to_exclude=_last_convolutions(model),
-            calibrate_method=quantization.CalibrationMethod.MinMax,
-        )
+        with _quiet():
+            quantization.quantize_static(
+                whole,
+                small,
+                _Frames((detector.feeds_of(frame) for frame in frames), progress),
+                quant_format=quantization.QuantFormat.QDQ,
+                op_types_to_quantize=["Conv"],
+                per_channel=True,
+                reduce_range=True,
+                nodes_to_exclude=_last_convolutions(model),
+                calibrate_method=quantization.CalibrationMethod.MinMax,
+            )
         result = onnx.load(small)
     props = {prop.key: prop.value for prop in model.metadata_props}
     helper.set_model_props(result, {**props, "name": name, "precision": "int8 (convolutions), calibrated"})
@@ -71,10 +78,23 @@ def quantise(
     return bytes(result.SerializeToString(deterministic=True))
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser advises on graphs that are not tidied up; ours is made for it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def with_float_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph with its half-precision weights widened, so that the quantiser sees weights and not casts."""
     halves = {one.name: one for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT16}
-    widened = {node.output[0]: halves[node.input[0]] for node in model.graph.node if node.input[:1] and node.input[0] in halves}
+    widened = {
+        node.output[0]: halves[node.input[0]] for node in model.graph.node if node.input[:1] and node.input[0] in halves
+    }
     nodes = [node for node in model.graph.node if node.output[0] not in widened]
     weights = [one for one in model.graph.initializer if one.name not in halves]
     weights += [
