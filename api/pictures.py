@@ -86,10 +86,10 @@ def draw_snapshot(
     pen = Pen(ImageDraw.Draw(layer), scale, max(1.4, min(width, height) / 330))
     size = (float(width), float(height))
     _draw_place(pen, facts, size, zone_points, line_points)
-    _draw_path(pen, facts, size)
     if box is not None:
         source = source_size or (width, height)
         _draw_box(pen, _scaled(box, size, source), size, colour)
+    _draw_path(pen, facts, size)
     picture.alpha_composite(layer.resize((width, height), Pillow.Resampling.BOX) if scale > 1 else layer)
 
     zone = ZoneInfo(timezone) if isinstance(timezone, str) else timezone
@@ -165,9 +165,9 @@ def _draw_path(pen: Pen, facts: Mapping[str, Any], size: Xy) -> None:
     """The way of the anchor; a dot marks where it is at the event."""
     points = [(x * size[0], y * size[1]) for _, x, y in facts["path"]]
     if len(points) > 1:
-        pen.line(points, _PATH_COLOUR, 0.75)
+        pen.line(points, _PATH_COLOUR, 0.8)
     if points:
-        pen.dot(points[-1], _PATH_COLOUR, 1.7)
+        pen.dot(points[-1], _PATH_COLOUR, 2.2)
 
 
 def _draw_box(pen: Pen, box: Box, size: Xy, colour: Colour) -> None:

@@ -1,0 +1,68 @@
+"""Puts the HTTP API and the review page together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Protocol
+
+from fastapi import APIRouter, FastAPI
+
+from api import failures, routes_alerts, routes_media, routes_page, routes_service
+from api.desk import Desk
+from api.guard import LOCAL_HOSTS, Guard
+from api.routes_service import InputSink, product_version
+from api.schemas import PREFIX
+
+DESCRIPTION = """\
+Alerts of a guarded site: list them, look at their pictures and clips, handle them.
+
+Every answer that is not a success has the shape `{"error": {"code", "message", "details"}}`. Moments are ISO 8601 in
+UTC; `media_time_s` are seconds from the start of the camera's run. Requests that change something are JSON.
+"""
+
+
+class SiteFacts(Protocol):
+    """What the API tells about the site; `gatewatch.site.Site` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def timezone(self) -> tzinfo: ...
+    @property
+    def language(self) -> str: ...
+
+
+def create_app(
+    desk: Desk,
+    *,
+    site: SiteFacts,
+    on_input: InputSink | None = None,
+    allowed_hosts: Sequence[str] = LOCAL_HOSTS,
+) -> FastAPI:
+    """The application over this desk, which it neither opens nor closes.
+
+    `on_input` takes what arrives at `POST /api/v1/inputs`; without one that answers 503. There is no login: serve it on
+    a local address only. `allowed_hosts`: the names (without port) by which clients may call it.
+    """
+    app = FastAPI(
+        title="Gatewatch",
+        version=product_version(),
+        description=DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.desk = desk
+    app.state.site = site
+    app.state.on_input = on_input
+    api = APIRouter(prefix=PREFIX)
+    for module in (routes_alerts, routes_media, routes_service):
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(routes_page.router)
+    app.add_middleware(Guard, hosts=allowed_hosts)
+    failures.install(app)
+    return app

@@ -1,0 +1,78 @@
+"""Every answer that is not a success has one shape: {"error": {"code", "message", "details"}}."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.errors import DeskError
+from api.schemas import ErrorOut
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+_log = logging.getLogger(__name__)
+
+
+def failure(
+    status: int,
+    code: str,
+    message: str,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    body = {"error": {"code": code, "message": message, "details": dict(details or {})}}
+    return JSONResponse(body, status_code=status, headers={"cache-control": "no-store", **(headers or {})})
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route, for its `responses`; 400, 403 and 500 can come from every route."""
+    return {
+        status: {"model": ErrorOut, "description": HTTPStatus(status).phrase}
+        for status in sorted({400, 403, 500, *statuses})
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Gives this shape to everything that the application refuses or fails at."""
+
+    @app.exception_handler(DeskError)
+    def of_desk(_: Request, error: DeskError) -> JSONResponse:
+        if error.status >= 500:
+            _log.error("%s", error)
+        return failure(error.status, error.code, str(error), error.details)
+
+    @app.exception_handler(HTTPException)
+    def of_http(_: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        code = phrase.lower().replace(" ", "_").replace("-", "_")
+        return failure(error.status_code, code, f"{error.detail or phrase}.".replace("..", "."), None, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    def of_validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        problems = [
+            {"where": [str(part) for part in problem["loc"]], "message": problem["msg"], "type": problem["type"]}
+            for problem in error.errors()
+        ]
+        first = problems[0]
+        message = f"{'.'.join(first['where'])}: {first['message']}."
+        return failure(422, "invalid_request", message, {"problems": problems})
+
+    @app.exception_handler(Exception)
+    def of_anything(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - it is logged by the server
+        # This answer goes past the middleware that adds the headers to all others.
+        return failure(500, "internal_error", "The server failed at this request.", None, SECURITY_HEADERS)

@@ -1,0 +1,94 @@
+"""What the desk tells about its alerts: the alert, and what storage knows beside it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from api.alerts import Action, Alert, State
+from api.errors import InvalidError
+from rules.types import Severity
+
+MediaState = Literal["pending", "ready", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that a guard did with an alert."""
+
+    version: int
+    action: Action
+    at: datetime
+    actor: str | None
+    reason: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An alert in storage."""
+
+    alert: Alert
+    label: str
+    measured: Mapping[str, Mapping[str, float]]
+    """Of the event that opened it."""
+    received_at: datetime
+    media: MediaState
+    """Whether snapshot and clip are still to come, are there, or will not come."""
+    media_note: str | None
+    """Why they are missing."""
+    events: tuple[Mapping[str, Any], ...] | None = None
+    """Lines of `events.jsonl`; only where one alert was asked for."""
+    changes: tuple[Change, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which alerts; within one filter any value will do, None means all."""
+
+    states: Sequence[State] | None = None
+    severities: Sequence[Severity] | None = None
+    cameras: Sequence[str] | None = None
+    rules: Sequence[str] | None = None
+    kinds: Sequence[str] | None = None
+    since: datetime | None = None
+    """Alerts that were going on at or after this moment; those of unknown time are left out."""
+    until: datetime | None = None
+    """Alerts that began before this moment; those of unknown time are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the list of alerts, newest first: after the alert with these keys."""
+
+    sort_at: datetime
+    seq: int
+
+    def cursor(self) -> str:
+        """The place as an opaque text for clients."""
+        text = json.dumps([self.sort_at.isoformat(), self.seq])
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def of_cursor(cls, cursor: str) -> Position:
+        """Raises InvalidError where the text was not made by `cursor`."""
+        try:
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            moment, seq = json.loads(text)
+            if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**63:
+                raise ValueError("seq")
+            return cls(datetime.fromisoformat(moment).astimezone(UTC), seq)
+        except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
+            raise InvalidError("The cursor is not one that this list gave out.", {"cursor": cursor[:200]}) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    records: tuple[Record, ...]
+    next: Position | None
+    """Where the list goes on, or None at its end."""
