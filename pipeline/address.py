@@ -76,9 +76,12 @@ def _end_of_userinfo(rest: str) -> int | None:
     at = rest.rfind("@", 0, authority_end)
     last_at = rest.rfind("@")
     if last_at > at:
-        # A colon that no port follows: the password holds a "/", "?" or "#" that was not percent-encoded.
+        # A "/", "?" or "#" in the password that was not percent-encoded looks like the end of the authority. Rather
+        # hide too much: only what can be nothing but host:port/path with an "@" in the path stays.
         host = rest[at + 1 : authority_end]
         port = host.rpartition("]")[2].partition(":")[2]
-        if ":" in host and not port.isdigit() and not host.startswith("["):
+        behind = rest[last_at + 1 :].partition("/")[0]
+        looks_like_host = host.startswith("[") or "." in host or ":" not in host
+        if ":" in host and (not port.isdigit() or not looks_like_host or "." in behind or ":" in behind):
             return last_at
     return at if at >= 0 else None

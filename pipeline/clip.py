@@ -25,6 +25,8 @@ SAME_S = 0.001
 PRE_ROLL_S = 5.0
 POST_ROLL_S = 5.0
 CLIP_MAX_S = 120.0
+ORIGINAL_LEAD_MAX_S = 600.0
+"""An original beside a rendering begins at most this long before it; with key frames further apart there is none."""
 
 Progress = Callable[[float], None]
 
@@ -47,6 +49,8 @@ class ClipPart:
     from_s: float
     to_s: float
     rendered: bool
+    original_span_s: tuple[float, float] | None = None
+    """From and to of `original_path`, which begins at a key frame and may be longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +150,19 @@ class Footage:
         if template.plays_in_browsers and not piece.far:
             written = write_copy(path, template, _packets(piece), metadata={}, shared=shared)
             return ClipPart(path, None, written.from_s, written.to_s, rendered=False)
-        original = None
+        original = span = None
         if piece.far:
-            _note(
-                notes, "The key frames lie so far apart that the clip was rendered; the recording holds the original."
-            )
+            _note(notes, _why_far(piece))
         else:
             original = path.with_suffix(".original.mkv")
             comment = {"comment": "Packets as they were recorded."}
-            write_copy(original, template, _packets(piece), metadata=comment, shared=shared)
+            copied = write_copy(original, template, _packets(piece), metadata=comment, shared=shared)
+            span = (copied.from_s, copied.to_s)
         kept = original.name if original else piece.run[0].name
         sound = (packet for packet in _packets(piece) if not packet.video) if template.audio_plays else None
         size = piece.run[0].renderer.size
         written = write_rendering(path, template, _rendered(piece, progress), size, sound, original=kept)
-        return ClipPart(path, original, written.from_s, written.to_s, rendered=True)
+        return ClipPart(path, original, written.from_s, written.to_s, rendered=True, original_span_s=span)
 
     def _runs(self, from_s: float, to_s: float) -> list[list[Take]]:
         """The takes that overlap a range, in groups that one file can hold."""
@@ -188,7 +191,7 @@ class _Piece:
     before_s: float | None
     """The key frame at which the next part begins: no picture from there on."""
     far: bool
-    """The key frame lies too far back for a copy: rendered, whatever the codec."""
+    """No copy: the key frame lies too far back, or the container lacks display times. Rendered, whatever the codec."""
 
 
 def cut_clip(
@@ -219,8 +222,10 @@ def _pieces(run: list[Take], from_s: float, to_s: float, max_s: float) -> list[_
     end = min(to_s, run[-1].start_s + run[-1].index.end_s)
     from_s = max(from_s, run[0].start_s)
     start = max((key for key in keys if key <= from_s + 1e-6), default=run[0].start_s)
-    far = from_s - start > max_s / 2
-    if far or not run[0].template.plays_in_browsers:
+    plays = run[0].template.plays_in_browsers
+    lead_max_s = max_s / 2 if plays else ORIGINAL_LEAD_MAX_S
+    far = from_s - start > lead_max_s or not all(take.index.copyable for take in run)
+    if far or not plays:
         return _even_pieces(run, from_s, end, max_s, far)
     pieces: list[_Piece] = []
     while True:
@@ -286,6 +291,12 @@ def _before(packets: Iterator[TimedPacket], before_s: float) -> Iterator[TimedPa
             return
         if packet.video or packet.pts_s < before_s:
             yield packet
+
+
+def _why_far(piece: _Piece) -> str:
+    if all(take.index.copyable for take in piece.run):
+        return "The key frames lie so far apart that the clip was rendered; the recording holds the original."
+    return "The recording does not say when its pictures are shown, so the clip was rendered; it holds the original."
 
 
 def _part_path(path: Path, number: int) -> Path:

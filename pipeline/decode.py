@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipeline.source import StreamInfo, quarter_turn
-from pipeline.timeline import Timeline
+from pipeline.timeline import DisplayTimes, Timeline
 from pipeline.types import Frame, Image
 
 LUMA_PX = 320
@@ -85,6 +85,7 @@ class Decoder:
             self._wall_clock = lambda media_time_s: wall_start + timedelta(seconds=media_time_s)
         self._convert = Converter(analysis_size)
         self._timeline = Timeline(source.video.time_base, source.info.average_fps, start_s, source.first_pts)
+        self._times = DisplayTimes(sort=source.info.decode_order_times)
         self._context = source.video.codec_context
         self._index = source.video.index
         if not self._context.is_open:
@@ -110,6 +111,8 @@ class Decoder:
         yield from self._decoded(None)
 
     def _decoded(self, packet: av.Packet[Any] | None) -> Iterator[tuple[av.VideoFrame, float]]:
+        if packet is not None:
+            self._times.sent(packet)
         try:
             pictures = self._context.decode(packet)
         except av.FFmpegError as error:
@@ -119,7 +122,7 @@ class Decoder:
         for picture in pictures:
             self.counts.read += 1
             self.counts.decode_errors += picture.is_corrupt
-            self.last_time_s = self._timeline.place(picture.pts if picture.pts is not None else picture.dts)
+            self.last_time_s = self._timeline.place(self._times.of(picture))
             self.counts.irregular_times = self._timeline.irregular
             yield picture, self.last_time_s
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from pipeline.source import Source, open_source
-from pipeline.timeline import DEFAULT_FPS, Stamper
+from pipeline.timeline import DEFAULT_FPS, LEAP_S, Stamper
 
 
 class TimedPacket(NamedTuple):
@@ -37,6 +37,8 @@ class FileIndex:
     """Of the pictures that decoding can start at, ascending."""
     end_s: float
     """Where the last picture's display ends."""
+    copyable: bool = True
+    """False where the container does not say when its pictures are shown, so that a copy could not say it either."""
 
     def key_at(self, time_s: float) -> float:
         """The key frame at or before a time, else the first."""
@@ -64,10 +66,13 @@ def _index(path: Path, _size: int, _mtime_ns: int) -> FileIndex:
             dts_ok &= last is None or packet.dts is None or packet.dts > last
             last = packet.dts if packet.dts is not None else last
         times = np.array([value for value in pts if value is not None], np.int64)
-        if dts_ok and len(times) == len(pts) > 0 and len(np.unique(times)) == len(times):
+        sound = dts_ok and not source.info.decode_order_times
+        steps = np.diff(np.sort(times))
+        longest = int(LEAP_S / source.video.time_base)
+        if sound and len(times) == len(pts) > 0 and bool(((steps > 0) & (steps < longest)).all()):
             return _regular(source, times, keys)
     with open_source(path) as source:
-        return _irregular(source)
+        return replace(_irregular(source), copyable=not source.info.decode_order_times)
 
 
 def _regular(source: Source, times: np.ndarray[Any, np.dtype[np.int64]], keys: list[int]) -> FileIndex:
@@ -103,11 +108,19 @@ def timed_packets(source: Source, index: FileIndex, key_s: float, *, audio: bool
         with suppress(av.FFmpegError):
             source.seek(key_s)
     started = False
+    early: list[TimedPacket] = []
     for packet in source.packets(audio=audio):
         timed = _timed(source, packet)
         if timed is None:
             continue
-        started = started or (timed.video and packet.is_keyframe and abs(timed.pts_s - key_s) < 1e-4)
+        if not started and timed.video and packet.is_keyframe and abs(timed.pts_s - key_s) < 1e-4:
+            started = True
+            yield timed
+            # Sound that belongs to the key frame may be stored before it.
+            yield from (sound for sound in early if sound.pts_s >= key_s)
+            continue
+        if not started and not timed.video:
+            early.append(timed)
         if not started and timed.video and timed.dts_s > key_s + 1e-4:
             # The seek went past the key frame: read from the start after all.
             yield from _from_start(source, key_s, audio)

@@ -6,6 +6,7 @@ import queue
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -74,38 +75,40 @@ class Connection:
         """The timestamp of media time 0."""
         self.start_s = start_s
         """Media time of its first picture."""
-        self._packets: queue.Queue[av.Packet[Any] | None] = queue.Queue(QUEUE_PACKETS)
-        self._over = threading.Event()
+        self._packets: deque[av.Packet[Any]] = deque()
+        self._change = threading.Condition()
+        self._over = False
 
     def packets(self, *, audio: bool = False) -> Iterator[av.Packet[Any]]:
         """Packets as they come, from a key frame on; ends when the connection does."""
         while True:
-            packet = self._packets.get()
-            if packet is None:
-                return
+            with self._change:
+                self._change.wait_for(lambda: self._packets or self._over)
+                if not self._packets:
+                    return
+                packet = self._packets.popleft()
+                self._change.notify_all()
             if audio or packet.stream_index == self.video.index:
                 yield packet
 
-    def put(self, packet: av.Packet[Any] | None, wait: bool) -> bool:
-        """Hands a packet, or None at the end, to whoever reads; False where there is no room."""
-        while not self._over.is_set():
-            try:
-                self._packets.put(packet, block=wait, timeout=0.1)
-            except queue.Full:
-                if wait:
-                    continue
+    def put(self, packet: av.Packet[Any], wait: bool) -> bool:
+        """Hands a packet to whoever reads; False where there is no room, or nobody reads any more."""
+        with self._change:
+            if wait:
+                self._change.wait_for(lambda: self._over or len(self._packets) < QUEUE_PACKETS)
+            if self._over or len(self._packets) >= QUEUE_PACKETS:
                 return False
+            self._packets.append(packet)
+            self._change.notify_all()
             return True
-        return False
 
-    def stop(self) -> None:
-        """Ends `packets()` at once; what waits to be read is forgotten."""
-        self._over.set()
-        with self._packets.mutex:
-            self._packets.queue.clear()
-            self._packets.queue.append(None)
-            self._packets.not_empty.notify_all()
-            self._packets.not_full.notify_all()
+    def end(self, *, forget: bool = False) -> None:
+        """No more packets come: `packets()` ends with those that wait, or at once with `forget`."""
+        with self._change:
+            self._over = True
+            if forget:
+                self._packets.clear()
+            self._change.notify_all()
 
 
 class LiveSource:
@@ -148,6 +151,7 @@ class LiveSource:
         self._closing = threading.Event()
         self._ready: queue.Queue[Connection | None] = queue.Queue()
         self._current: Connection | None = None
+        self._fetched: Connection | None = None
         self._zero = 0.0
         self._last_s: float | None = None
         self._offset_s: float | None = None
@@ -167,6 +171,8 @@ class LiveSource:
         """Each connection as it comes about, until `close()`. Read the packets of one before asking for the next."""
         while (connection := self._ready.get()) is not None:
             try:
+                with self._lock:
+                    self._fetched = connection
                 if not self._closing.is_set():
                     yield connection
             finally:
@@ -184,9 +190,9 @@ class LiveSource:
         """Ends `connections()` at once. A read that is under way ends by itself within the time-out."""
         self._closing.set()
         with self._lock:
-            current = self._current
-        if current is not None:
-            current.stop()
+            open_ones = [one for one in (self._current, self._fetched) if one is not None]
+        for connection in open_ones:
+            connection.end(forget=True)
         self._ready.put(None)
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(wait_s)
@@ -274,7 +280,7 @@ class LiveSource:
             source.close()
             return
         # The source stays open until its reader is through: decoders still look at its streams.
-        connection.put(None, wait=True)
+        connection.end()
         if self._recorder is not None:
             self._recorder.lost()
 

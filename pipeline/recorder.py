@@ -124,7 +124,7 @@ class Recorder:
                 group.end_s = max(group.end_s, packet.pts_s)
                 self._newest_s = max(self._newest_s, packet.pts_s)
                 self._newest_at = self._clock()
-            if begins or self._bytes > self._max_bytes:
+            if packet.video or self._bytes > self._max_bytes:
                 self._trim()
             if any(self._newest_s > wanted.end_s + wanted.post_roll_s for wanted in self._wanted):
                 self._change.notify_all()

@@ -81,5 +81,7 @@ def reason(error: Exception, name: str, address: str | Path, *, live: bool) -> s
         return f"{name}: may not be read by this user."
     if isinstance(error, av.error.InvalidDataError | av.error.EOFError) and not live:
         return f"{name}: is not a recording that can be read (damaged, cut off while written, or another kind of file)."
+    if isinstance(error, av.error.InvalidDataError):
+        return f"{name}: sends no video that can be read, or none within the time-out."
     said = (getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
     return f"{name}: cannot be opened: {mask_text(said, address)}."

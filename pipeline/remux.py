@@ -93,7 +93,8 @@ def finished_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise MediaError(f"{path}: cannot be written: {error.strerror or error}.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def open_output(path: Path | io.BytesIO, form: str, metadata: Mapping[str, str]) -> Any:

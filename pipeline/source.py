@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +30,9 @@ READ_ERRORS_IN_A_ROW = 20
 
 PROBE_PACKETS = 600
 """Packets searched for a recording's first picture."""
+
+_NO_DISPLAY_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
+"""Containers whose packets say when they are decoded, not when they are shown."""
 
 _PROTOCOLS = {
     "file": "file",
@@ -58,6 +61,8 @@ class StreamInfo:
     audio_codec: str | None = None
     pixel_format: str | None = None
     container: str = ""
+    decode_order_times: bool = False
+    """The container stores no display times although pictures are reordered (AVI with B-frames)."""
     rotation: int = 0
     """Degrees counterclockwise by which a decoded picture is turned before it is shown: 0, 90, 180 or -90."""
 
@@ -284,18 +289,17 @@ def _find_first_picture(source: Source, options: dict[str, str], *, needed: bool
         if frame is None:
             why = "no picture in it can be decoded" if last_error else "it holds no pictures"
             raise MediaError(f"{source.name}: {why}.")
-        _adopt(source, frame)
+        _adopt(source, frame, reordered=bool(stream.codec_context.has_b_frames))
 
 
-def _adopt(source: Source, frame: av.VideoFrame) -> None:
+def _adopt(source: Source, frame: av.VideoFrame, *, reordered: bool) -> None:
     check_size(frame.width, frame.height, source.name)
     rotation = quarter_turn(frame.rotation)
     width, height = (frame.height, frame.width) if rotation in (90, -90) else (frame.width, frame.height)
     source.first_pts = frame.pts
-    info = source.info
-    source.info = StreamInfo(
-        width, height, info.codec, info.duration_s, info.creation_time, info.average_fps, info.has_audio,
-        info.audio_codec, frame.format.name, info.container, rotation,
+    source.info = replace(
+        source.info, width_px=width, height_px=height, pixel_format=frame.format.name, rotation=rotation,
+        decode_order_times=reordered and source.info.container in _NO_DISPLAY_TIMES,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from pipeline.index import FileIndex, TimedPacket, file_index, timed_packets
 from pipeline.remux import Template
 from pipeline.render import Pictures, Renderer
 from pipeline.source import open_source
-from pipeline.timeline import Timeline
+from pipeline.timeline import DisplayTimes, Timeline
 
 THREADS = 2
 
@@ -93,7 +93,7 @@ class FileTake:
             packets: Iterable[av.Packet[Any]] = source.packets()
             if index.regular:
                 packets = (timed.packet for timed in timed_packets(source, index, key_s))
-            yield from _decoded(context, packets, line)
+            yield from _decoded(context, packets, line, DisplayTimes(sort=source.info.decode_order_times))
 
 
 class RingTake:
@@ -128,10 +128,10 @@ class RingTake:
             self.template.time_base, 1 / self.template.step_s, 0.0, zero=round(self.start_s / self.template.time_base)
         )
         packets = (timed.packet for timed in self.packets(self.index.key_at(time_s)) if timed.video)
-        yield from _decoded(context, packets, line)
+        yield from _decoded(context, packets, line, DisplayTimes(sort=False))
 
 
-def _decoded(context: Any, packets: Iterable[av.Packet[Any]], line: Timeline) -> Pictures:
+def _decoded(context: Any, packets: Iterable[av.Packet[Any]], line: Timeline, times: DisplayTimes) -> Pictures:
     def decode(packet: av.Packet[Any] | None) -> list[av.VideoFrame]:
         try:
             return list(context.decode(packet))
@@ -139,7 +139,8 @@ def _decoded(context: Any, packets: Iterable[av.Packet[Any]], line: Timeline) ->
             return []
 
     for packet in packets:
+        times.sent(packet)
         for picture in decode(packet):
-            yield picture, line.place(picture.pts if picture.pts is not None else picture.dts)
+            yield picture, line.place(times.of(picture))
     for picture in decode(None):
-        yield picture, line.place(picture.pts if picture.pts is not None else picture.dts)
+        yield picture, line.place(times.of(picture))

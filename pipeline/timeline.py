@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from heapq import heappop, heappush
 from typing import Any
 
 import av
@@ -11,6 +12,8 @@ REBASE_S = 1.0
 """A step back by more than this is a new clock (a camera that set its time, a file glued together)."""
 JUMP_S = 5.0
 """A live stream's step forward by more than this, without the wait to match, is a new clock too."""
+LEAP_S = 6 * 3600.0
+"""No recording pauses for longer than this: it is a clock that was set, or one that seems to have wrapped."""
 DEFAULT_FPS = 25.0
 
 
@@ -45,7 +48,7 @@ class Timeline:
             self._rebase(timestamp, self._last + self.step_s)
         if timestamp is not None:
             time_s = self._seconds(timestamp)
-            if time_s > self._last:
+            if self._last < time_s < self._last + LEAP_S:
                 self._bad_run = 0
                 self._last = time_s
                 return time_s
@@ -56,7 +59,7 @@ class Timeline:
         # A single repeated timestamp gets half a step, so that the next good one still lies ahead.
         step = self.step_s if timestamp is None or self._bad_run else self.step_s / 2
         self._bad_run += 1
-        if timestamp is not None and last - self._seconds(timestamp) > REBASE_S:
+        if timestamp is not None and not -REBASE_S <= self._seconds(timestamp) - last <= 0:
             step = self.step_s
             self._rebase(timestamp, last + step)
             self._bad_run = 0
@@ -69,6 +72,31 @@ class Timeline:
     def _rebase(self, timestamp: int, time_s: float) -> None:
         self._zero = timestamp
         self._start_s = time_s
+
+
+class DisplayTimes:
+    """The timestamp of each decoded picture, in order of presentation.
+
+    Usually the picture's own. Where the container knows decode times only (`sort`), the decoder hands pictures out in
+    the right order but with times that belong to others: the smallest time still open is the right one.
+    """
+
+    def __init__(self, *, sort: bool) -> None:
+        self._sort = sort
+        self._open: list[int] = []
+
+    def sent(self, packet: av.Packet[Any]) -> None:
+        """A packet went into the decoder."""
+        if self._sort:
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is not None:
+                heappush(self._open, time)
+
+    def of(self, picture: av.VideoFrame) -> int | None:
+        """The timestamp of the next picture that came out."""
+        if self._sort:
+            return heappop(self._open) if self._open else None
+        return picture.pts if picture.pts is not None else picture.dts
 
 
 class Stamper:
@@ -122,7 +150,7 @@ class Stamper:
     def _follow(self, raw: int, last: int, shift: int, waited_s: float | None) -> int:
         step = float((raw + shift - last) * self._time_base)
         leapt = waited_s is not None and step > JUMP_S and waited_s < step / 2
-        if step < -REBASE_S or leapt:
+        if step < -REBASE_S or step > LEAP_S or leapt:
             self.irregular += 1
             self._shift = last + self._step - raw
             return last + self._step

@@ -100,7 +100,7 @@ def test_wrap_of_the_transport_streams_clock_goes_unnoticed(tmp_path: Path) -> N
 
 def test_raw_stream_without_timestamps_runs_at_its_average_rate(tmp_path: Path) -> None:
     path = write_video(tmp_path / "raw.h264", frames=30, fps=25, form="h264")
-    frames, decoder = analyse(path)
+    frames, _ = analyse(path)
     assert len(frames) == 30
     assert np.diff([f.media_time_s for f in frames]) == pytest.approx(0.04, abs=0.001)
 
