@@ -103,7 +103,8 @@ class MotionGate:
         self._time_s = 0.0
         self._settling_since_s = 0.0
         self._settled = False
-        self._moved_at: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._moved_at: NDArray[np.float64] = np.zeros((0, 0))
+        self._stood_at = self._moved_at
         self._last_moved_s = -math.inf
         self._last_heal_s = -math.inf
         self._last_parts_s = -math.inf
@@ -129,9 +130,7 @@ class MotionGate:
             return self._begin(plane, media_time_s, flat=deviation < FLAT_LEVELS, changed=True)
         moving, still = self._parts(plane, apart, changed) if standing > 0.0 else ([], [])
         covered = np.asarray(cv2.dilate(apart, NEIGHBOURS), np.uint8)
-        old = (apart > 0) & (self._moved_at < media_time_s - ABSORB_S) if still else None
-        absorbed = None if old is None else old.view(np.uint8)
-        background.learn(plane, covered, change, dt_s, absorbed=absorbed, settling=not self._settled)
+        background.learn(plane, covered, change, dt_s, settling=not self._settled)
         self._settle(media_time_s, standing)
         return self._motion(moving, still, deviation < FLAT_LEVELS)
 
@@ -147,7 +146,8 @@ class MotionGate:
         self._background = Background(plane)
         self._time_s = self._settling_since_s = media_time_s
         self._settled = False
-        self._moved_at = np.full(plane.shape, -1e9, np.float32)
+        self._moved_at = np.full(plane.shape, -math.inf)
+        self._stood_at = np.full(plane.shape, math.inf)
         self._last_moved_s = -math.inf
         self._last_heal_s = media_time_s
         self._last_parts_s = -math.inf
@@ -177,6 +177,7 @@ class MotionGate:
             (moving if moves else still).append(part)
         if self._time_s - self._last_heal_s > HEAL_EVERY_S:
             self._last_heal_s = self._time_s
+            self._absorb(plane, apart, still)
             still = [part for part in still if not self._healed(plane, apart, part.rect, HOLE)]
             moving = [part for part in moving if not self._healed(plane, apart, part.rect, FRESH_HOLE)]
         for left, top, right, bottom in (piece for part in moving for piece in part.pieces):
@@ -191,6 +192,17 @@ class MotionGate:
         assert self._background is not None
         specks = sum(part.area_px < SPECK_PX for part in parts)
         self._background.listen((specks - SPECKS) / SPECKS)
+
+    def _absorb(self, plane: Plane, apart: Plane, still: list[Part]) -> None:
+        """What stood for long without moving becomes background."""
+        assert self._background is not None
+        self._stood_at[apart == 0] = math.inf
+        since_s = self._time_s - ABSORB_S
+        for left, top, right, bottom in (piece for part in still for piece in part.pieces):
+            window = (slice(top, bottom), slice(left, right))
+            stood_at = self._stood_at[window]
+            stood_at[(apart[window] > 0) & (stood_at > self._time_s)] = self._time_s
+            self._background.heal(plane, (stood_at < since_s) & (self._moved_at[window] < since_s), window)
 
     def _healed(self, plane: Plane, apart: Plane, rect: Rect, ratio: float) -> bool:
         """Takes a part as background if its outline is there in the old view and not in the new one."""

@@ -13,9 +13,9 @@ TAIL_S = 1.0
 """Looks go on this long after the last motion, so that a track learns that its object stopped or left."""
 STILL_TAIL_S = 2.5
 """The same where something stopped in view: an object is born still after 5 looks over 2 s."""
-VERIFY_S = 5.0
+VERIFY_S = 8.0
 """First look at what stands still; the wait then doubles up to `VERIFY_MAX_S`."""
-VERIFY_MAX_S = 20.0
+VERIFY_MAX_S = 30.0
 EMPTY_S = 30.0
 """Between looks at a view in which nothing is known."""
 
