@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from gatewatch.console import be_lenient
 from gatewatch.errors import FrontError
 
 COMMANDS: dict[str, str] = {
@@ -111,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit code; what could not be done is said on stderr, one line each."""
+    be_lenient()
     try:
         app(args=list(arguments), prog_name="gatewatch", standalone_mode=True)
     except SystemExit as leaving:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,9 +12,10 @@ from typing import Any
 
 from api.alerts import Alert, Clip
 from api.pictures import draw_snapshot
-from gatewatch.outputs import OutFolder
+from gatewatch.outputs import NO_ROOM, OutFolder
 from gatewatch.site import Site
 from pipeline.clip import ClipResult, Footage
+from pipeline.errors import MediaError
 from pipeline.types import Box
 from rules.types import RuleEvent
 
@@ -29,20 +31,36 @@ class Evidence:
         self._out = out
         self._footage = footage
         self._clips = clips
+        self.missing: list[str] = []
+        """Why a snapshot or a clip could not be made, one sentence each."""
 
     def of(self, alert: Alert, events: Mapping[str, RuleEvent], seen: Mapping[str, tuple[float, Box]]) -> Alert:
         """The alert with its snapshot and clips, made now or by an earlier run.
 
         `seen`: event id -> media time and box (source pixels) of the object when the event was raised.
-        Raises MediaError, DeskError or OSError.
+        A snapshot or clip that the footage does not yield is left out and said in `missing`. Raises DeskError or
+        OSError.
         """
         name = file_stem(alert.event_ids[0])
         first = events[alert.event_ids[0]]
         snapshot = f"snapshots/{name}.jpg"
-        if not (self._out.path / snapshot).is_file():
-            self._out.write_bytes(snapshot, self._draw(first, seen.get(first.event_id)))
-        clips = self._cut(alert, name) if self._clips else ()
-        return alert.with_media(snapshot=snapshot, clips=clips)
+        try:
+            if not (self._out.path / snapshot).is_file():
+                self._out.write_bytes(snapshot, self._draw(first, seen.get(first.event_id)))
+            alert = alert.with_media(snapshot=snapshot)
+        except MediaError as error:
+            self._note_missing(error)
+        try:
+            return alert.with_media(clips=self._cut(alert, name)) if self._clips else alert
+        except MediaError as error:
+            self._note_missing(error)
+            return alert
+
+    def _note_missing(self, error: MediaError) -> None:
+        """One damaged stretch of a recording does not cost the other alerts their evidence; a full disk stops all."""
+        if getattr(error.__context__, "errno", None) in NO_ROOM:
+            raise OSError(errno.ENOSPC, "no room")
+        self.missing.append(str(error))
 
     def _draw(self, event: RuleEvent, seen: tuple[float, Box] | None) -> bytes:
         camera = self._site.cameras[event.camera]

@@ -18,8 +18,9 @@ from typing import IO, Any
 
 from gatewatch.errors import OutputError
 from gatewatch.identity import Identity
+from gatewatch.spool import MAGIC
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FILES = ("events.jsonl", "alerts.jsonl", "tracks.parquet", "frames.parquet", "summary.json")
 FOLDERS = ("clips", "snapshots")
 
@@ -50,16 +51,17 @@ class OutFolder:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path}: expected a folder for --out, found a file.")
         foreign = self.path.is_dir() and not self.state.is_dir() and any(self.path.iterdir())
-        if foreign and not overwrite:
+        if foreign:
+            # Even with `overwrite`: what we did not write is not ours to remove.
             raise OutputError(
-                f"{self.path}: expected an empty folder or an earlier --out, found other files; choose another "
-                "--out or add --overwrite."
+                f"{self.path}: expected an empty folder or an earlier --out, found other files; choose another --out."
             )
         self.state.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         before = Identity.load(self.state / "identity.json")
         if before == identity and not fresh:
-            return self.spool.exists()
+            self._sweep()
+            return self._has_detections()
         if before is not None and before != identity and not (overwrite or fresh):
             differing = identity.differences(before)
             raise OutputError(
@@ -69,7 +71,15 @@ class OutFolder:
         keep_spool = not fresh and before is not None and before.detections == identity.detections
         self._clear(keep_spool=keep_spool)
         identity.save(self.state / "identity.json")
-        return keep_spool and self.spool.exists()
+        return self._has_detections()
+
+    def _has_detections(self) -> bool:
+        return self.spool.exists() and self.spool.stat().st_size > len(MAGIC)
+
+    def _sweep(self) -> None:
+        """Removes the unfinished clips of a run that was killed."""
+        for part in (self.path / "clips").glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     def _take_lock(self) -> None:
         self._lock = (self.state / "lock").open("wb")
@@ -135,7 +145,7 @@ class OutFolder:
 
 def said(path: Path, error: OSError) -> OutputError:
     """One sentence for a failure to write."""
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return OutputError(
             f"{path}: no room left to write; make some and run the same command again, it goes on there."
         )

@@ -108,7 +108,8 @@ def reanalyse(
                 facts = summary(
                     plan, run.reader, run.counts, run.engine.counters,
                     alerts=len(alerts), events=len(run.events), weights=weights, resumed=resumed,
-                    workers=run.workers, looked_now=run.looked_now, wall_s=time.monotonic() - began,
+                    workers=run.workers, looked_now=run.looked_now, evidence_missing=len(run.evidence_missing),
+                    wall_s=time.monotonic() - began,
                 )  # fmt: skip
                 out.write_lines("alerts.jsonl", (alert.to_json() for alert in alerts))
                 out.write_summary(facts)
@@ -147,6 +148,7 @@ class _Run:
     counts: CameraCounts = field(default_factory=CameraCounts)
     time_s: float = 0.0
     looked_now: int = 0
+    evidence_missing: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         plan, camera = self.plan, self.plan.site.cameras[self.plan.camera]
@@ -210,6 +212,9 @@ class _Run:
             self.stopper.check()
             done.append(maker.of(alert, events, self._seen))
             self.progress.at(number + 1)
+        self.evidence_missing = maker.missing
+        for sentence in maker.missing:
+            self.say_line(sentence)
         return done
 
     def _tracked(self, spool: Spool, executor: ThreadPoolExecutor) -> Any:

@@ -24,6 +24,7 @@ def summary(
     resumed: bool,
     workers: int,
     looked_now: int,
+    evidence_missing: int,
     wall_s: float,
 ) -> dict[str, Any]:
     """The content of `summary.json`. Seconds unless the name says otherwise."""
@@ -63,6 +64,7 @@ def summary(
         "resumed": resumed,
         "events": events,
         "alerts": alerts,
+        "evidence_missing": evidence_missing,
         "inputs": rules.inputs,
         "inputs_unused": rules.inputs_unused,
         "tracks_stitched": rules.stitched,

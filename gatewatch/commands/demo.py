@@ -36,13 +36,14 @@ def demo(
     ] = None,
 ) -> None:
     """Analyse the embedded clip now, print its alerts as they come, then serve them on 127.0.0.1 until Ctrl-C."""
+    from gatewatch.console import print_line
     from gatewatch.demo import run_demo, serve_results
     from gatewatch.words import done_line, say
 
-    site, result = run_demo(out, workers=workers, say_line=lambda line: print(line, flush=True))
-    print(done_line(site.language, result.summary))
-    print(say(site.language, "results", path=result.out), flush=True)
+    site, result = run_demo(out, workers=workers, say_line=print_line)
+    print_line(done_line(site.language, result.summary))
+    print_line(say(site.language, "results", path=result.out))
     if serve:
         words = say(site.language, "page", address="{address}")
-        serve_results(site, result, port, started=lambda address: print(words.format(address=address), flush=True))
-        print(say(site.language, "page_gone"))
+        serve_results(site, result, port, started=lambda address: print_line(words.format(address=address)))
+        print_line(say(site.language, "page_gone"))

@@ -55,6 +55,7 @@ def reanalyse(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
 ) -> None:
     """Find the alerts in recordings: events, alerts with snapshots and clips, and where every object was."""
+    from gatewatch.console import print_line
     from gatewatch.reanalyse import Options, reanalyse
     from gatewatch.site import load_site
     from gatewatch.words import done_line, say
@@ -64,6 +65,6 @@ def reanalyse(
         out=out, camera=camera, started_at=started_at, workers=workers, inputs=inputs,
         overwrite=overwrite, use_gate=gate, clips=clips, quiet=quiet,
     )  # fmt: skip
-    result = reanalyse(loaded, recordings, options, say_line=lambda line: print(line, flush=True))
-    typer.echo(done_line(loaded.language, result.summary))
-    typer.echo(say(loaded.language, "results", path=out))
+    result = reanalyse(loaded, recordings, options, say_line=print_line)
+    print_line(done_line(loaded.language, result.summary))
+    print_line(say(loaded.language, "results", path=out))

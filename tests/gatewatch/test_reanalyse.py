@@ -140,8 +140,9 @@ def test_another_recording_is_refused(reference: Run, piece: Piece, tmp_path: Pa
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(piece: Piece, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match="found other files"):
-        analyse(piece, tmp_path)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="found other files"):
+            analyse(piece, tmp_path, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
