@@ -54,7 +54,7 @@ def class_table(info: GraphInfo, default: int | None) -> Table:
 def best_classes(
     scores: NDArray[np.float32], table: Table, min_score: float
 ) -> tuple[Table, Table, NDArray[np.float32]]:
-    """Rows of `scores` (n, classes) with one of ours as best class, from `min_score`: (rows, index in `LABELS`, scores).
+    """Rows of `scores` (n, classes) with one of ours as best class, from `min_score`: (rows, labels, scores).
 
     A box that is rather a bench than a person is no weak person: it is dropped.
     """

@@ -96,10 +96,7 @@ def _by_classes(count: int, middle: Dimension, last: Dimension) -> Variant | Non
 
 
 def _cells(info: GraphInfo) -> int | None:
-    shape = info.inputs[0].shape
-    if len(shape) != 4 or not isinstance(shape[2], int) or not isinstance(shape[3], int):
-        return None
-    return cell_count(shape[3], shape[2])
+    return None if info.picture_size is None else cell_count(*info.picture_size)
 
 
 def _less(dimension: Dimension, count: int) -> int | None:

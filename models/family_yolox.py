@@ -42,10 +42,9 @@ class YoloX(Family):
     def recognises(info: GraphInfo) -> bool:
         if len(info.outputs) != 1 or len(info.outputs[0].shape) != 3 or "names" in info.metadata:
             return False
-        size, (_, middle, last) = info.inputs[0].shape, info.outputs[0].shape
-        if len(size) != 4 or not isinstance(size[2], int) or not isinstance(size[3], int):
-            return False
-        return middle == cell_count(size[3], size[2]) and isinstance(last, int) and last > 5
+        _, middle, last = info.outputs[0].shape
+        cells = None if info.picture_size is None else cell_count(*info.picture_size)
+        return cells is not None and middle == cells and isinstance(last, int) and last > 5
 
     def preprocessing(self) -> Preprocessing:
         return Preprocessing(order="bgr", align="corner", pad=114)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,12 @@ SHORT_NAMES = {
     "rocm": "ROCMExecutionProvider",
 }
 """What a configuration may write for an execution provider, beside ONNX Runtime's own names."""
+
+NUMPY_KINDS: Mapping[str, type] = {
+    "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8,
+}  # fmt: skip
+PROBE_PX = 128
+"""Side of the picture that shows what an open graph answers: a multiple of every stride in use."""
 
 Dimension = int | str | None
 
@@ -49,6 +55,8 @@ class GraphInfo:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     metadata: Mapping[str, str]
+    picture_size: tuple[int, int] | None = None
+    """Width, height of the input to which the numbers in `outputs` belong, where known."""
 
     def last_dimensions(self) -> tuple[Dimension, ...]:
         return tuple(port.shape[-1] if port.shape else None for port in self.outputs)
@@ -66,12 +74,36 @@ class Graph:
         self.sha256 = hashlib.sha256(payload).hexdigest()
         self.providers = choose_providers(providers)
         self._session = _open(path, payload, self.providers, threads)
-        self.info = GraphInfo(
+        declared = GraphInfo(
             path=str(path),
             inputs=tuple(Port(port.name, tuple(port.shape), port.type) for port in self._session.get_inputs()),
             outputs=tuple(Port(port.name, tuple(port.shape), port.type) for port in self._session.get_outputs()),
             metadata=dict(self._session.get_modelmeta().custom_metadata_map),
         )
+        self.info = declared
+        self.info = self._probed(declared)
+
+    def _probed(self, info: GraphInfo) -> GraphInfo:
+        """The graph with the shapes that its outputs really have, where it leaves them open and takes any picture."""
+        picture = next((port for port in info.inputs if len(port.shape) == 4), None)
+        if picture is None:
+            return info
+        planes_first = picture.shape[1] == 3
+        height, width = picture.shape[2:] if planes_first else picture.shape[1:3]
+        if isinstance(height, int) and isinstance(width, int):
+            info = replace(info, picture_size=(width, height))
+        closed = all(isinstance(length, int) for port in info.outputs for length in port.shape[1:])
+        if closed or "family" in info.metadata or len(info.inputs) > 1 or picture.kind not in NUMPY_KINDS:
+            return info
+        height, width = (side if isinstance(side, int) else PROBE_PX for side in (height, width))
+        size = (3, height, width) if planes_first else (height, width, 3)
+        batch = picture.shape[0] if isinstance(picture.shape[0], int) else 1
+        try:
+            found = self.run({picture.name: np.zeros((batch, *size), NUMPY_KINDS[picture.kind])})
+        except ModelError:
+            return info
+        outputs = tuple(replace(port, shape=tuple(found[port.name].shape)) for port in info.outputs)
+        return replace(info, outputs=outputs, picture_size=(width, height))
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """All outputs by name. Raises ModelError where the runtime refuses the input."""

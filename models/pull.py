@@ -47,6 +47,8 @@ def pull(
         part.parent.mkdir(parents=True, exist_ok=True)
         _download(row.url, part, timeout_s, progress)
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         kept = f" ({part.stat().st_size} bytes are kept for the next try)" if part.is_file() else ""
         raise ModelError(f"{row.name}: cannot fetch {row.url}: {_reason(error)}{kept}; {what_to_do(row)}") from error
     _accept(row, part, expected)
@@ -93,7 +95,8 @@ def _download(url: str, part: Path, timeout_s: float, progress: Progress) -> Non
 def _request(url: str, done: int, timeout_s: float) -> http.client.HTTPResponse:
     headers = {"User-Agent": "gatewatch"} | ({"Range": f"bytes={done}-"} if done else {})
     request = urllib.request.Request(url, headers=headers)
-    response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=timeout_s)
+    # An opener of its own, because the library's common one keeps the proxies of its first use.
+    response: http.client.HTTPResponse = urllib.request.build_opener().open(request, timeout=timeout_s)
     return response
 
 

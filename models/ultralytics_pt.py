@@ -41,6 +41,7 @@ def export_pt(weights: Path, target: Path, *, input_px: int = 640, dynamic: bool
     # Without these the library installs packages and asks the network by itself.
     os.environ.setdefault("YOLO_OFFLINE", "1")
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")
+    os.environ.setdefault("YOLO_VERBOSE", "False")
     try:
         from ultralytics import YOLO
     except ImportError as error:

@@ -1,0 +1,121 @@
+"""Networks built by Ultralytics from their descriptions (random weights), exported, and run by us and by Ultralytics.
+
+Needs the extra `ultralytics`: `make test-ultralytics`, or this file with the pytest of an environment that has it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+
+from models.types import LABELS
+
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("ultralytics") is None,
+        reason="needs the extra `ultralytics` (AGPL-3.0, not part of the test set-up): make test-ultralytics",
+    ),
+    pytest.mark.filterwarnings("ignore"),  # torch and its exporter warn about themselves
+]
+
+BOXES = 30
+OURS_IN_COCO = [0, 1, 2, 3, 5, 7, 24, 26, 28, 15, 16]
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch, tmp_path):
+    monkeypatch.setenv("YOLO_OFFLINE", "1")
+    monkeypatch.setenv("YOLO_AUTOINSTALL", "False")
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("GATEWATCH_WEIGHTS", str(tmp_path / "weights"))
+
+
+def save_random(description, path):
+    """A `.pt` file of a network with random weights whose classes are ours more often than chance would have it."""
+    import torch
+    from ultralytics import YOLO
+
+    torch.manual_seed(3)
+    model = YOLO(description)
+    # A description carries no names; these are COCO's where they are ours.
+    model.model.names = {number: f"other{number}" for number in range(80)} | dict(zip(OURS_IN_COCO, LABELS, strict=True))
+    head = model.model.model[-1]
+    for name in ("cv3", "one2one_cv3"):
+        for branch in getattr(head, name, None) or ():
+            last = branch[-1]
+            torch.nn.init.normal_(last.weight, std=0.5)
+            with torch.no_grad():
+                last.bias.fill_(-3.0)
+                last.bias[OURS_IN_COCO] = -1.0
+    model.save(path)
+    return path
+
+
+def picture(height, width):
+    """Noise in blocks: enough structure that a random network answers differently from place to place."""
+    coarse = np.random.default_rng(5).integers(0, 256, (height // 20, width // 20, 3), np.uint8)
+    return np.kron(coarse, np.ones((20, 20, 1), np.uint8))
+
+
+def gap_below(scores, rank):
+    """A threshold in the widest gap near the `rank`-th best score, so that rounding decides nothing."""
+    ordered = np.sort(scores)[::-1][rank - 10 : rank + 10]
+    gaps = ordered[:-1] - ordered[1:]
+    best = int(gaps.argmax())
+    return float((ordered[best] + ordered[best + 1]) / 2)
+
+
+@pytest.mark.parametrize("description", ["yolov5n.yaml", "yolov8n.yaml", "yolo11n.yaml", "yolov10n.yaml", "yolo26n.yaml"])
+@pytest.mark.parametrize("dynamic", [True, False], ids=["open size", "fixed size"])
+def test_boxes_are_those_of_ultralytics_own_predictor(description, dynamic, tmp_path):
+    from ultralytics import YOLO
+
+    from models.load import load_detector
+    from models.ultralytics_pt import export_pt
+
+    weights = save_random(description, tmp_path / "random.pt")
+    path = export_pt(weights, tmp_path / "random.onnx", input_px=320, dynamic=dynamic)
+    image = picture(200 if dynamic else 320, 320)
+    everything = load_detector(str(path), input_px=320, min_score=0.0, nms_iou=1.0).detect([image])[0]
+    threshold = gap_below(everything.confidence, BOXES)
+    ours = load_detector(str(path), input_px=320, min_score=threshold, nms_iou=1.0).detect([image])[0]
+    theirs = YOLO(weights).predict(
+        image, imgsz=320, conf=threshold, iou=1.0, classes=OURS_IN_COCO, verbose=False, device="cpu"
+    )[0].boxes
+    assert len(ours) >= BOXES - 10
+    assert len(ours) == len(theirs)
+    found = theirs.xyxy.numpy()
+    # Ultralytics clips its boxes to the picture, we do not.
+    clipped = np.clip(ours.xyxy, 0, [image.shape[1], image.shape[0]] * 2)
+    names = [YOLO(weights).names[int(number)] for number in theirs.cls]
+    for box, score, label in zip(clipped, ours.confidence, ours.data["class_name"], strict=True):
+        nearest = int(np.abs(found - box).max(axis=1).argmin() if len(found) else 0)
+        assert np.abs(found[nearest] - box).max() < 0.5
+        same = [n for n in range(len(found)) if np.abs(found[n] - box).max() < 0.5]
+        assert any(names[n] == label and abs(float(theirs.conf[n]) - score) < 2e-3 for n in same)
+
+
+def test_pt_weights_run_and_are_exported_only_once(tmp_path):
+    from models.load import load_detector
+
+    weights = save_random("yolo11n.yaml", tmp_path / "mine.pt")
+    first = load_detector(str(weights), input_px=320)
+    (kept,) = (tmp_path / "weights" / "exported").glob("mine-*.onnx")
+    before = kept.stat().st_mtime_ns
+    second = load_detector(str(weights), input_px=320)
+    assert kept.stat().st_mtime_ns == before
+    assert first.weights_sha256 == second.weights_sha256
+    assert first.family.name == "yolo"
+    assert os.environ["YOLO_AUTOINSTALL"] == "False"
+
+
+def test_a_broken_pt_file_gives_one_sentence(tmp_path):
+    from models.load import load_detector
+    from models.types import ModelError
+
+    (tmp_path / "broken.pt").write_bytes(b"not weights")
+    with pytest.raises(ModelError, match="Ultralytics cannot export it"):
+        load_detector(str(tmp_path / "broken.pt"))
