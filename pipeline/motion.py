@@ -38,6 +38,7 @@ FRESH_HOLE = 2.0
 More is asked of what still changes."""
 MIN_AREA_PX = 8
 MIN_CHANGED_PX = 4
+STILL_MIN_PX = 30
 SPECK_PX = 60
 SPECKS = 12
 """More parts smaller than `SPECK_PX` than this are weather."""
@@ -184,8 +185,8 @@ class MotionGate:
             window = (slice(top, bottom), slice(left, right))
             self._moved_at[window][apart[window] > 0] = self._time_s
             self._last_moved_s = self._time_s
-        self._still = still
-        return moving, still
+        self._still = [part for part in still if part.area_px >= STILL_MIN_PX]
+        return moving, self._still
 
     def _clutter(self, parts: list[Part]) -> None:
         """Grows deaf to specks while there are very many of them: rain, snow, a storm in the trees, a noisy night."""

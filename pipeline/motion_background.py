@@ -155,7 +155,7 @@ class Background:
         if self._strain > 0.02:
             # A camera's tone curve is no straight line: what is far from the usual brightness fits worst.
             usual = middle(self._cell_means(self.mean8).ravel())
-            level += min(0.8, self._strain) * np.abs(self.mean - usual)
+            level = level + min(0.8, self._strain) * np.abs(self.mean - usual)
         self.threshold = np.asarray(cv2.blur(_levels(level), (3, 3)), np.uint8)
 
 

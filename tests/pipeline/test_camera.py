@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from threading import Event
 
@@ -282,3 +284,36 @@ def test_motion_detector_sees_four_cars_from_above_through_exposure_shifts(foota
     empty = [(3.0, 4.0), (9.5, 14.0), (20.0, 25.0), (28.5, 30.1)]
     ghosts = [one.media_time_s for one in tracked for a, b in empty if a <= one.media_time_s <= b and one.tracks]
     assert ghosts == []
+
+
+def test_real_detector_spared_where_a_real_person_stands(footage: Path, truth: Path) -> None:
+    from models.load import load_detector
+    from pipeline.decode import Decoder
+    from pipeline.source import open_source
+
+    clip = "one-by-one-person-detection.mp4"
+    start_s, end_s = json.loads((truth / "clips.json").read_text())[clip]["visits"][0]["visible"]
+    detector = load_detector("nanodet-g")
+
+    def look(frame: Frame) -> sv.Detections:
+        return detector.detect([frame.image], [(frame.width_px, frame.height_px)])[0]
+
+    def run(threads: int) -> list[TrackedFrame]:
+        with open_source(str(footage / clip)) as source, ThreadPoolExecutor(threads) as pool:
+            decoder = Decoder(source, analyse_fps=5.0, analysis_size=detector.analysis_size(768, 432))
+            pictures = takewhile(lambda frame: frame.media_time_s < 22.5, decoder.frames(source.packets()))
+            return list(
+                track_camera(
+                    "room", pictures, look, gate=MotionGate(768, 432), tracker=Tracker(768, 432), executor=pool
+                )
+            )
+
+    tracked = run(1)
+    assert tracked == run(2)
+    present = [one.media_time_s for one in tracked if one.tracks]
+    assert abs(present[0] - start_s) <= 1.0
+    assert abs(present[-1] - end_s) <= 1.0
+    standing = [one for one in tracked if 12.5 <= one.media_time_s <= 17.5]
+    assert all([track.label for track in one.tracks] == ["person"] for one in standing)
+    assert np.mean([one.looked for one in standing]) <= 0.2
+    assert np.mean([one.looked for one in tracked if 3.2 <= one.media_time_s <= 5.2]) == 0.0
