@@ -233,8 +233,6 @@ def _reach_out(points: Sequence[Point]) -> list[Point]:
     for k, (x, y) in enumerate(points):
         before = _outwards(points[k - 1], (x, y))
         after = _outwards((x, y), points[(k + 1) % count])
-        if before == after and before != (0, 0):
-            continue
         pushed = [(x + BEYOND * way[0], y + BEYOND * way[1]) for way in (before, after)]
         if before != (0, 0) and after != (0, 0):
             ring.append((x + BEYOND * (before[0] + after[0]), y + BEYOND * (before[1] + after[1])))

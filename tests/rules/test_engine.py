@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -62,6 +63,20 @@ def test_an_authorisation_given_long_before_its_time_waits_for_its_time() -> Non
     events = play(engine, frames(story, 10.0))
     assert [round(event.start_s, 1) for event in events] == [2.0]
     assert (engine.counters.inputs, engine.counters.inputs_unused) == (1, 0)
+
+
+def test_a_rule_that_will_be_disarmed_later_is_armed_until_then() -> None:
+    engine = make_engine(make_config("intrusion", zone="yard"))
+    engine.receive(Input("cam", "yard", "disarm", 2.0))
+    actors = [Actor(stay((0.45, 0.6), 6.0)), Actor(stay((0.55, 0.6), 3.0), enters_s=3.0)]
+    assert [event.raised_s for event in play(engine, frames(actors, 5.0))] == [pytest.approx(0.6)]
+    assert engine.counters.ineffective_s["rule"]["disarmed"] == pytest.approx(4.4, abs=0.21)
+
+
+def test_a_path_begins_a_little_before_the_event() -> None:
+    story = walk((0.1, 0.2), (0.3, 0.6), 20.0) + walk((0.3, 0.6), (0.7, 0.6), 4.0)
+    (event,) = play(make_engine(make_config("line_crossing", line="gate")), frames([Actor(story)], 10.0))
+    assert (event.path[0][0], event.path[-1][0]) == (pytest.approx(17.0, abs=0.2), event.raised_s)
 
 
 def test_inputs_of_no_use_are_counted() -> None:
@@ -230,23 +245,24 @@ def test_rules_need_no_decoder_and_no_detector() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_rules_are_cheap_beside_a_detector(benchmark) -> None:
+def test_rules_are_cheap_beside_a_detector() -> None:
     """Ten people, four rules: well under half a millisecond a frame."""
     actors = [Actor(walk((0.1, 0.3 + 0.06 * k), (0.9, 0.35 + 0.06 * k), 12.0 + k)) for k in range(10)]
     shown = frames(actors, 10.0)[:100]
 
-    def play_all() -> None:
+    def seconds() -> float:
         engine = make_engine(
             make_config("line_crossing", name="cross", line="gate"),
             make_config("intrusion", name="enter", zone="yard"),
             make_config("loitering", name="wait", zone="yard", dwell_s=5),
             make_config("tailgating", name="tail", line="gate"),
         )
+        begin = time.process_time()
         for frame in shown:
             engine.update(frame)
+        return time.process_time() - begin
 
-    benchmark.pedantic(play_all, rounds=5)
-    assert benchmark.stats.stats.min / len(shown) < 0.0005
+    assert min(seconds() for _ in range(5)) / len(shown) < 0.0005
 
 
 def test_zones_and_lines_are_checked_when_the_engine_is_built() -> None:

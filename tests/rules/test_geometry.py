@@ -212,3 +212,11 @@ def test_a_bow_tie_is_refused_with_the_place() -> None:
 
 def test_a_closed_polygon_and_doubled_points_are_understood() -> None:
     assert check_zone("x", [(0, 0), (0, 0), (1, 0), (1, 1), (0, 0)]) == ((0, 0), (1, 0), (1, 1))
+
+
+def test_a_path_between_the_arms_of_a_zone_leaves_it() -> None:
+    zone = Zone([(0.2, 0.2), (0.4, 0.2), (0.4, 0.6), (0.6, 0.6), (0.6, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)])
+    p, q = (0.3, 0.3), (0.7, 0.3)
+    assert zone.contains(p)
+    assert zone.contains(q)
+    assert zone.edge_shares(p, q, True, True) == pytest.approx([0.25, 0.75])

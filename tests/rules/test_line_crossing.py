@@ -54,6 +54,24 @@ SCENARIOS: list[Scenario] = [
         Expect(0, 2.0, 2.5, OUT),
         Expect(0, 2.6, 3.1, BACK),
     ),
+    tell(
+        "across for 0.56 s, between two looks of a slow camera",
+        walk(WEST, (0.528, 0.6), 2.28) + walk((0.528, 0.6), WEST, 2.28),
+        Expect(0, 2.0, 2.5, OUT),
+        Expect(0, 2.56, 3.06, BACK),
+    ),
+    tell(
+        "crosses, goes on, comes back a hand's breadth over the line",
+        over() + walk(EAST, (0.495, 0.6), 2.05) + stay((0.495, 0.6), 2.0),
+        Expect(0, 2.0, 2.5, OUT),
+        Expect(0, 6.0, 6.5, BACK),
+    ),
+    tell(
+        "crosses, comes back a hand's breadth over the line at once, stays there",
+        walk(WEST, (0.505, 0.6), 2.05) + stay((0.505, 0.6), 1.0) + stay((0.495, 0.6), 9.0),
+        Expect(0, 2.0, 2.5, OUT),
+        Expect(0, 3.05, 8.05, BACK),
+    ),
     tell("no settling asked for", over(), Expect(0, 2.0, 2.0, OUT), settle_s=0),
     tell("track ends 0.2 s past the line", walk(WEST, (0.52, 0.6), 2.2), Expect(0, 2.0, 2.2, OUT)),
     tell("runs past the line's end", walk((0.3, 0.95), (0.7, 0.95), 4.0)),
@@ -76,6 +94,7 @@ SCENARIOS: list[Scenario] = [
     tell("two people, two events", [over(), Actor(over(), enters_s=0.4)],
          Expect(0, 2.0, 2.5, OUT), Expect(1, 2.4, 2.9, OUT)),
     tell("a car where people are meant", Actor(over(), "car"), labels=["person"]),
+    tell("a truck where cars are meant", Actor(over(), "truck"), labels=["car"]),
     tell("a car that was taken for a truck at first", Actor(
         walk(WEST, (0.45, 0.6), 1.5) + relabel("car") + walk((0.45, 0.6), EAST, 2.5), "truck"),
          Expect(0, 2.0, 2.5, OUT), labels=["car"]),

@@ -42,7 +42,7 @@ def object_of(stitcher: Stitcher, frame: TrackedFrame, track_id: int) -> int:
         ("far ahead", 0.4, track(2, 0.80, 0.6), False),
         ("where it came from", 0.4, track(2, 0.30, 0.6), False),
         ("a car", 0.2, track(2, 0.50, 0.6, "car"), False),
-        ("three times as tall", 0.2, track(2, 0.50, 0.6, height=300), False),
+        ("three times as tall", 0.2, track(2, 0.52, 0.767, height=300), False),
         ("after 2.8 s", 2.8, track(2, 0.75, 0.6), True),
         ("after 3.4 s", 3.4, track(2, 0.80, 0.6), False),
     ],

@@ -41,6 +41,7 @@ SCENARIOS: list[Scenario] = [
     tell("only the other way is watched", [over(), over(2.0)], direction=BACK),
     tell("one car to and fro does not tailgate itself", Actor(turn(), "car"), headway_s=10),
     tell("a person behind a car, cars are meant", [over(), over(2.0, "person")], labels=["vehicle"]),
+    tell("a truck behind a car, cars are meant", [over(), over(2.0, "truck")], labels=["car"]),
     tell("id switch on the line is one car", Actor(walk(WEST, (0.5, 0.6), 2.0) + switch()
          + walk((0.5, 0.6), EAST, 2.0), "car")),
     tell("the first is lost on the line, the second is seen first",
