@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from pipeline.decode import full_picture
@@ -167,8 +168,11 @@ class Footage:
     def _runs(self, from_s: float, to_s: float) -> list[list[Take]]:
         """The takes that overlap a range, in groups that one file can hold."""
         runs: list[list[Take]] = []
-        for take in self._takes:
-            if take.start_s > to_s or take.start_s + take.index.end_s <= from_s:
+        for take, following in zip_longest(self._takes, self._takes[1:]):
+            # Looked at first, because an index costs reading the whole file.
+            if take.start_s > to_s or (following is not None and following.start_s <= from_s):
+                continue
+            if take.start_s + take.index.end_s <= from_s:
                 continue
             if runs and runs[-1][0].template.key == take.template.key:
                 runs[-1].append(take)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import av
 import cv2
@@ -46,6 +46,8 @@ class DecodeCounts:
     analysed: int = 0
     decode_errors: int = 0
     """Packets that the decoder refused, and pictures that it marked as damaged."""
+    skipped: int = 0
+    """Pictures that were not decoded because the decoder was told to skip them."""
     irregular_times: int = 0
     """Pictures whose timestamp was missing, repeated or ran backwards, placed by the average rate."""
 
@@ -85,6 +87,7 @@ class Decoder:
             self._wall_clock = lambda media_time_s: wall_start + timedelta(seconds=media_time_s)
         self._convert = Converter(analysis_size)
         self._timeline = Timeline(source.video.time_base, source.info.average_fps, start_s, source.first_pts)
+        self._skipping = False
         self._times = DisplayTimes(sort=source.info.decode_order_times)
         self._context = source.video.codec_context
         self._index = source.video.index
@@ -96,6 +99,15 @@ class Decoder:
     def step_s(self) -> float:
         """Seconds from one picture to the next on average."""
         return self._timeline.step_s
+
+    def skip(self, what: Literal["nothing", "non-reference", "all but key frames"]) -> None:
+        """From the next packet on leaves pictures undecoded, which saves time where nothing happens.
+
+        Only for streams whose pictures may be missed: those that are analysed are then the first *decoded* ones at or
+        after their slots. What is skipped is counted.
+        """
+        self._skipping = what != "nothing"
+        self._context.skip_frame = {"nothing": "DEFAULT", "non-reference": "NONREF"}.get(what, "NONKEY")
 
     def frames(self, packets: Iterable[av.Packet[Any]]) -> Iterator[Frame]:
         """The analysed frames in order of presentation. Packets that cannot be decoded are counted, not raised."""
@@ -119,6 +131,8 @@ class Decoder:
             if not isinstance(error, av.error.EOFError):
                 self.counts.decode_errors += 1
             return
+        if self._skipping:
+            self.counts.skipped += (packet is not None) - len(pictures)
         for picture in pictures:
             self.counts.read += 1
             self.counts.decode_errors += picture.is_corrupt

@@ -240,6 +240,8 @@ class LiveSource:
                     continue
                 connection, stamper = self._begin(source)
             if video:
+                if not source.has_clock:
+                    packet.pts = packet.dts = None  # FFmpeg made them up, from a frame rate that it made up.
                 stamper.stamp(packet, now - before)
                 before = now
             elif not stamper.stamp_other(packet):

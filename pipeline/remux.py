@@ -17,7 +17,7 @@ from av.container import Flags
 from pipeline.errors import MediaError
 from pipeline.index import TimedPacket
 
-PLAYABLE_AUDIO = ("aac", "mp3", "mp3float", "opus", "libopus")
+PLAYABLE_AUDIO = ("aac", "mp3", "opus")
 _PLAYABLE_PIXELS = ("yuv420p", "yuvj420p")
 
 
@@ -28,7 +28,8 @@ class Template:
         # A stream of a closed container must not be touched: the parameters are copied into one that stays open.
         self._holder = av.open(io.BytesIO(), "w", format="matroska")
         self.video = self._holder.add_stream_from_template(video, opaque=True)
-        self.codec = str(video.codec_context.name)
+        self.codec = str(video.codec_context.codec.canonical_name)
+        self._decoder = str(video.codec_context.name)
         self.width_px, self.height_px = int(video.codec_context.width), int(video.codec_context.height)
         self.step_s = 1.0 / (average_fps or 25.0)
         self.time_base = video.time_base
@@ -36,7 +37,7 @@ class Template:
         self.audio_codec: str | None = None
         self.audio: Any | None = None
         if audio is not None and audio.codec_context is not None:
-            self.audio_codec = str(audio.codec_context.name)
+            self.audio_codec = str(audio.codec_context.codec.canonical_name)
             try:
                 self.audio = self._holder.add_stream_from_template(audio, opaque=True)
             except ValueError:
@@ -49,7 +50,7 @@ class Template:
 
     def decoder(self) -> Any:
         """A fresh decoder for packets of this kind."""
-        context: Any = av.CodecContext.create(self.codec, "r")
+        context: Any = av.CodecContext.create(self._decoder, "r")
         context.width, context.height = self.width_px, self.height_px
         extradata = self.key[4]
         if extradata:
@@ -59,7 +60,7 @@ class Template:
     @property
     def plays_in_browsers(self) -> bool:
         """H.264 in 8 bit 4:2:0, or AV1."""
-        if self.codec in ("av1", "libdav1d", "libaom-av1"):
+        if self.codec == "av1":
             return True
         return self.codec == "h264" and self.pixel_format in _PLAYABLE_PIXELS
 

@@ -34,6 +34,9 @@ PROBE_PACKETS = 600
 _NO_DISPLAY_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
 """Containers whose packets say when they are decoded, not when they are shown."""
 
+_NO_CLOCK = {"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo"}
+"""Formats without any timestamps: live, a picture's time is when it comes."""
+
 _PROTOCOLS = {
     "file": "file",
     "http": "http,https,tcp,tls,crypto,httpproxy",
@@ -92,8 +95,9 @@ class Source:
         self._reading = False
 
     @property
-    def closed(self) -> bool:
-        return self._closing.is_set()
+    def has_clock(self) -> bool:
+        """Whether packets bring timestamps of their own."""
+        return self.info.container not in _NO_CLOCK
 
     def packets(self, *, audio: bool = False) -> Iterator[av.Packet[Any]]:
         """Compressed packets in the order of the file; with `audio` also those of the first audio stream.
@@ -240,12 +244,14 @@ def _describe(container: Any, video: Any, audio: Any) -> StreamInfo:
     return StreamInfo(
         width_px=context.width,
         height_px=context.height,
-        codec=context.name,
+        codec=context.codec.canonical_name,
         duration_s=duration if duration and duration > 0 else None,
         creation_time=_creation_time(container.metadata.get("creation_time")),
         average_fps=_fps(video.average_rate) or _fps(video.guessed_rate),
         has_audio=audio is not None,
-        audio_codec=audio.codec_context.name if audio is not None and audio.codec_context is not None else None,
+        audio_codec=audio.codec_context.codec.canonical_name
+        if audio is not None and audio.codec_context is not None
+        else None,
         pixel_format=context.pix_fmt,
         container=container.format.name,
     )

@@ -142,9 +142,11 @@ class Stamper:
             return raw + self._shift
         if raw is None or self._shift is None:
             self.irregular += 1
+            # Live, what has no timestamp is as late as it comes; in a file the average rate is all there is.
+            step = self._step if waited_s is None else max(1, round(waited_s / self._time_base))
             if raw is not None:
-                self._shift = self._last + self._step - raw
-            return self._last + self._step
+                self._shift = self._last + step - raw
+            return self._last + step
         return self._follow(raw, self._last, self._shift, waited_s)
 
     def _follow(self, raw: int, last: int, shift: int, waited_s: float | None) -> int:

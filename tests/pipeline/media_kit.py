@@ -103,10 +103,10 @@ def _sound(output: Any, sound: Any, time_s: float, length_s: float) -> None:
 
 
 def picture_sums(path: Path | str) -> list[tuple[float, str]]:
-    """(seconds, checksum of the decoded planes) of every picture, in order of presentation."""
+    """(seconds, checksum of the decoded samples) of every picture, in order of presentation."""
     with av.open(str(path)) as source:
         video = source.streams.video[0]
         return [
-            (float(f.pts * f.time_base), hashlib.md5(b"".join(bytes(p) for p in f.planes)).hexdigest())
+            (float(f.pts * f.time_base), hashlib.md5(f.to_ndarray().tobytes()).hexdigest())
             for f in source.decode(video)
         ]

@@ -181,6 +181,14 @@ def test_recordings_in_a_row_are_cut_across_their_boundary(tmp_path: Path) -> No
         assert np.diff(times) == pytest.approx(0.1, abs=0.03)
 
 
+def test_only_the_recordings_of_the_clip_are_read(tmp_path: Path) -> None:
+    recordings = [Recording(write_video(tmp_path / f"{n}.mp4", frames=20, first=20 * n), 2.0 * n) for n in range(6)]
+    for number in (0, 1, 5):
+        recordings[number].path.write_bytes(b"gone")
+    clip = cut_clip(recordings, 6.5, 7.0, tmp_path / "clip.mp4", pre_roll_s=1.0, post_roll_s=1.0)
+    assert numbers(clip.path)[:30] == list(range(50, 80))
+
+
 def test_recordings_of_another_kind_become_parts(tmp_path: Path) -> None:
     one = write_video(tmp_path / "one.mp4", frames=50)
     two = write_video(tmp_path / "two.mp4", frames=50, size=(160, 128))
@@ -229,6 +237,14 @@ def test_hevc_keeps_its_original_and_is_rendered(tmp_path: Path) -> None:
         assert opened.streams.video[0].codec_context.name == "h264"
         assert len(opened.streams.audio) == 1
     assert numbers(clip.path) == list(range(40))
+
+
+def test_av1_is_copied(tmp_path: Path) -> None:
+    recording = write_video(tmp_path / "av1.mkv", frames=60, codec="libsvtav1", gop=15, encoder={"preset": "11"})
+    clip = cut_clip(recording, 3.0, 3.5, tmp_path / "clip.mp4", pre_roll_s=1.0, post_roll_s=1.0)
+    assert not clip.rendered
+    assert clip.clip_from_s == pytest.approx(1.5)
+    assert_same_pictures(clip.path, recording, 1.5)
 
 
 def test_ten_bit_h264_is_rendered_because_browsers_do_not_play_it(tmp_path: Path) -> None:

@@ -240,6 +240,23 @@ def test_decoder_threads_change_nothing(plain: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("what", "numbers"), [("non-reference", range(0, 60, 2)), ("all but key frames", range(0, 60, 10))]
+)
+def test_decoder_may_skip_pictures_while_nothing_happens(tmp_path: Path, what: str, numbers: range) -> None:
+    x264 = {"x264-params": "b-adapt=0:b-pyramid=0:open-gop=0:keyint=10:min-keyint=10"}
+    path = write_video(tmp_path / "b.mp4", frames=60, bframes=1, encoder=x264)
+    with open_source(path) as source:
+        decoder = Decoder(source, analyse_fps=None, analysis_size=(160, 120))
+        decoder.skip(what)
+        frames = list(decoder.frames(source.packets()))
+    seen = [number_in(frame.image) for frame in frames]
+    assert set(numbers) <= set(seen)
+    assert len(seen) <= len(numbers) + 6
+    assert [round(frame.media_time_s * 10) for frame in frames] == seen
+    assert decoder.counts.skipped + decoder.counts.read == 60
+
+
 def test_refuses_a_rate_that_is_none(plain: Path) -> None:
     with (
         open_source(plain) as source,

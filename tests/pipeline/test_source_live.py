@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import pytest
 from pipeline.errors import StreamLostError
 from pipeline.live_source import LiveSource, LiveStatus, live_frames
 from pipeline.source import Source, open_source
-from tests.pipeline.media_kit import number_in, write_video
+from tests.pipeline.media_kit import number_in, numbered, write_video
 
 SERVE = """
 import asyncio, os, sys
@@ -150,6 +152,45 @@ def test_close_from_another_thread_does_not_wait_for_a_frozen_camera(camera: Cam
         live.close(wait_s=0.2)
         assert counted.result(timeout=2) > 0
         assert time.monotonic() - began < 2
+
+
+def test_motion_jpeg_over_http_is_as_late_as_it_comes() -> None:
+    ended = threading.Event()
+    pace_s = 0.15  # nothing like the 25 pictures a second that the demuxer assumes
+    pictures = []
+    for number in range(8):
+        encoder = av.CodecContext.create("mjpeg", "w")
+        encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 320, 240, "yuvj420p", Fraction(1, 25)
+        frame = av.VideoFrame.from_ndarray(numbered(number), "rgb24").reformat(format="yuvj420p")
+        pictures.append(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            for jpeg in pictures:
+                head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
+                self.wfile.write(head + jpeg + b"\r\n")
+                ended.wait(pace_s)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        live = LiveSource(f"http://127.0.0.1:{server.server_port}/cgi?user=guard&password=s3cret", read_timeout_s=3.0)
+        connections = live.start().connections()
+        connection = next(connections)
+        times = [float(packet.pts * packet.time_base) for packet in connection.packets()]
+        connections.close()
+        live.close()
+        ended.set()
+        server.shutdown()
+    assert "s3cret" not in live.name
+    assert len(times) >= 5
+    # The first pictures wait while the stream is examined; those that follow come at their pace.
+    assert times[-1] - times[-3] == pytest.approx(2 * pace_s, abs=0.08)
 
 
 def replay(path: Path, times: int, log: list[str]) -> Callable[[], Source]:
