@@ -14,6 +14,7 @@ from typing import Literal
 from gatewatch.errors import RecordingsError
 from gatewatch.site import Site
 from gatewatch.start_time import from_text
+from pipeline.address import mask_url, source_kind
 from pipeline.recording_time import recording_start
 from pipeline.source import StreamInfo, open_source
 from rules.base import ALWAYS
@@ -53,6 +54,16 @@ class Plan:
         """Seconds of footage, as far as the containers know."""
         known = [part.info.duration_s for part in self.parts]
         return sum(duration for duration in known if duration) if all(known) else None
+
+
+def recording_files(names: Sequence[str]) -> list[Path]:
+    """The recordings that a user named, as files. Raises RecordingsError for an address or a device."""
+    for name in names:
+        if source_kind(name) != "file":
+            raise RecordingsError(
+                f"{mask_url(name)}: expected a recorded file, found a live source; gatewatch run watches those."
+            )
+    return [Path(name) for name in names]
 
 
 def make_plan(site: Site, recordings: Sequence[Path], *, camera: str | None, started_at: str | None) -> Plan:

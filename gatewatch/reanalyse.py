@@ -114,7 +114,8 @@ def reanalyse(
                 out.write_lines("alerts.jsonl", (alert.to_json() for alert in alerts))
                 out.write_summary(facts)
         except StoppedError:
-            raise StoppedError(say(site.language, "stopped", time=clock(run.time_s))) from None
+            words = "stopped_afresh" if options.fresh else "stopped"
+            raise StoppedError(say(site.language, words, time=clock(run.time_s))) from None
     return Result(options.out, alerts, run.events, facts)
 
 
@@ -193,6 +194,7 @@ class _Run:
                 self._take(frame, tables)
             for event in self.engine.finish():
                 self._event(event)
+            self.looked_now = spool.added
         self.out.publish("tracks.parquet")
         self.out.publish("frames.parquet")
         self.events.sort(key=lambda event: (round(event.raised_s, 3), event.event_id))
@@ -226,7 +228,6 @@ class _Run:
         def look(frame: Frame) -> sv.Detections:
             kept = spool.get(frame.index)
             if kept is None and detector is not None:
-                self.looked_now += 1
                 kept = spool.put(frame.index, detector.detect([frame.image], [self.size])[0])
             assert kept is not None
             return kept

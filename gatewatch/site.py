@@ -26,6 +26,7 @@ from gatewatch.site_checks import RuleReader, geometry_problems, timezone_proble
 from gatewatch.site_messages import found, keys_of, problems
 from gatewatch.site_model import Camera, Clips, Detector, DetectorConfig, Language, SiteFile, SiteInfo
 from gatewatch.site_yaml import Document, Path, parse, read_text
+from rules.base import ALWAYS
 from rules.schedules import Window
 
 __all__ = ["Camera", "Clips", "Detector", "DetectorConfig", "Language", "Site", "SiteError", "Window", "load_site"]
@@ -153,6 +154,11 @@ def _validate(document: Document) -> tuple[SiteFile | None, dict[Path, str]]:
 def _rules(document: Document, said: dict[Path, str]) -> dict[str, tuple[BaseModel, ...]]:
     schedules = document.value.get("schedules")
     reader = RuleReader(document, list(schedules) if isinstance(schedules, dict) else [])
+    if isinstance(schedules, dict) and ALWAYS in schedules:
+        path: Path = ("schedules", ALWAYS)
+        said.setdefault(
+            path, document.problem(path, "expected another name, as always means at any time, found always")
+        )
     cameras = document.value.get("cameras")
     result = {}
     for name, camera in cameras.items() if isinstance(cameras, dict) else ():

@@ -42,6 +42,8 @@ class Spool:
         self._file = path.open("a+b", buffering=0)
         self._places = array("q")
         self._count = 0
+        self.added = 0
+        """Records added since it was opened."""
         self._end = self._load()
         self._file.truncate(self._end)
 
@@ -74,7 +76,8 @@ class Spool:
                 raise
             self._end = self._file.seek(0, os.SEEK_END)
             self._note(index, place)
-            if self._count % SYNC_EVERY == 0:
+            self.added += 1
+            if self.added % SYNC_EVERY == 0:
                 os.fdatasync(self._file.fileno())
         return _unpacked(body)
 

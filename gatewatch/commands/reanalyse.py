@@ -22,7 +22,7 @@ Interrupted, the same command goes on where it stopped."""
 def reanalyse(
     site: Annotated[Path, typer.Argument(metavar="SITE.yaml", help="Site file.", show_default=False)],
     recordings: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(metavar="RECORDING...", help="Recordings of one camera, in order.", show_default=False),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.", show_default=False)],
@@ -56,15 +56,17 @@ def reanalyse(
 ) -> None:
     """Find the alerts in recordings: events, alerts with snapshots and clips, and where every object was."""
     from gatewatch.console import print_line
+    from gatewatch.plan import recording_files
     from gatewatch.reanalyse import Options, reanalyse
     from gatewatch.site import load_site
     from gatewatch.words import done_line, say
 
     loaded = load_site(site)
+    files = recording_files(recordings)
     options = Options(
         out=out, camera=camera, started_at=started_at, workers=workers, inputs=inputs,
         overwrite=overwrite, use_gate=gate, clips=clips, quiet=quiet,
     )  # fmt: skip
-    result = reanalyse(loaded, recordings, options, say_line=print_line)
+    result = reanalyse(loaded, files, options, say_line=print_line)
     print_line(done_line(loaded.language, result.summary))
     print_line(say(loaded.language, "results", path=out))

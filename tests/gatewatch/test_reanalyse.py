@@ -220,5 +220,15 @@ def test_wrong_options_are_said_in_one_line(
     assert not out.exists()
 
 
+def test_a_live_address_is_no_recording_and_keeps_its_password(
+    piece: Piece, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = "rtsp://guard:hunter2@192.0.2.8/main"
+    assert run(["reanalyse", str(piece.site), address, "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        "rtsp://guard:***@192.0.2.8/main: expected a recorded file, found a live source; gatewatch run watches those.\n"
+    )
+
+
 def test_usage_without_an_output_folder_is_wrong_usage(piece: Piece) -> None:
     assert run(["reanalyse", str(piece.site), str(piece.recording)]) == 2

@@ -335,6 +335,11 @@ MALFORMED: list[tuple[str, str | bytes, list[str]]] = [
         ["site.yaml:3: schedules.night[0].to: expected this required key, found none."],
     ),
     (
+        "schedule that is called always",
+        HEAD + "schedules:\n  always: [{from: '22:00', to: '06:00'}]\n" + CAM[len(HEAD) :],
+        ["site.yaml:3: schedules.always: expected another name, as always means at any time, found always."],
+    ),
+    (
         "schedule without windows",
         HEAD + "schedules:\n  night: []\ncameras:\n  gate:\n    source: gate.mp4\n",
         ["site.yaml:3: schedules.night: expected at least 1 item, found an empty list."],
