@@ -36,7 +36,7 @@ class Counters:
     """Samples of tracks that were out of order of time."""
     inputs: int = 0
     inputs_unused: int = 0
-    """Inputs that no rule of the camera takes (unknown line or kind)."""
+    """Inputs that no rule of the camera takes (another camera's, unknown line or kind) or that never came due."""
     ineffective_s: dict[str, dict[Reason, float]] = field(default_factory=dict)
     """Rule -> reason -> seconds of footage in which the rule was not in effect. A second has one reason, in the order
     disarmed, schedule, blind."""
@@ -200,7 +200,7 @@ class Engine:
 
     def _apply(self, message: Input) -> None:
         used = False
-        for running in self._rules:
+        for running in self._rules if message.camera == self.camera else ():
             if message.kind in ("arm", "disarm"):
                 if message.line in ("", running.config.name, running.place):
                     running.armed = message.kind == "arm"

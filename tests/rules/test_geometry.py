@@ -5,7 +5,7 @@ import math
 
 import pytest
 import shapely
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from rules.geometry import Polyline, Zone, anchor_of, check_line, check_zone
@@ -14,6 +14,8 @@ from rules.types import Point, RuleError
 # Whole numbers make exact arithmetic: then the properties hold to the letter, in the degenerate cases too.
 whole = st.integers(0, 12).map(float)
 points = st.tuples(whole, whole)
+# A busy machine is no reason to fail.
+steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FLIP = {"left_to_right": "right_to_left", "right_to_left": "left_to_right"}
 
 
@@ -87,6 +89,7 @@ def test_the_place_of_a_crossing_is_where_it_is() -> None:
     assert crossing.share == pytest.approx(0.25)
 
 
+@steady
 @given(lines(), points, points, st.integers(-40, 40), st.integers(-40, 40), st.sampled_from([0.25, 1.0, 2.0, 8.0]))
 def test_moving_and_scaling_everything_changes_nothing(
     line: Polyline, p: Point, q: Point, dx: int, dy: int, scale: float
@@ -95,17 +98,20 @@ def test_moving_and_scaling_everything_changes_nothing(
     assert ways(other, moved(p, dx, dy, scale), moved(q, dx, dy, scale)) == ways(line, p, q)
 
 
+@steady
 @given(lines(), points, points)
 def test_turning_the_line_round_flips_every_direction(line: Polyline, p: Point, q: Point) -> None:
     turned = ways(Polyline(line.points[::-1]), p, q)
     assert sorted(turned) == sorted(FLIP[way] for way in ways(line, p, q))
 
 
+@steady
 @given(lines(), points, points)
 def test_walking_back_undoes_the_walk(line: Polyline, p: Point, q: Point) -> None:
     assert sorted(ways(line, q, p)) == sorted(FLIP[way] for way in ways(line, p, q))
 
 
+@steady
 @given(lines(), points, points)
 def test_a_crossing_lies_on_the_line(line: Polyline, p: Point, q: Point) -> None:
     drawn = shapely.LineString(line.points)
@@ -114,6 +120,7 @@ def test_a_crossing_lies_on_the_line(line: Polyline, p: Point, q: Point) -> None
         assert drawn.distance(shapely.Point(place)) < 1e-9
 
 
+@steady
 @given(lines(), st.lists(points, min_size=2, max_size=6))
 def test_a_round_trip_crosses_an_endless_line_as_often_either_way(line: Polyline, walk: list[Point]) -> None:
     """The net number of crossings of a line that ends nowhere near depends on the ends of the walk alone."""
@@ -124,6 +131,7 @@ def test_a_round_trip_crosses_an_endless_line_as_often_either_way(line: Polyline
     assert net([way for step in steps for way in step] + ways(endless, walk[-1], walk[0])) == 0
 
 
+@steady
 @given(polygons(), points)
 def test_membership_is_shapelys(ring: list[Point], place: Point) -> None:
     ring, place = [moved(point, 2, 2) for point in ring], moved(place, 2, 2)  # no edge on the picture's border
@@ -132,6 +140,7 @@ def test_membership_is_shapelys(ring: list[Point], place: Point) -> None:
     assert Zone(ring).contains(place) == polygon.contains(shapely.Point(place))
 
 
+@steady
 @given(polygons(), points, points)
 def test_a_path_changes_sides_as_often_as_its_ends_say(ring: list[Point], p: Point, q: Point) -> None:
     zone = Zone([moved(point, 2, 2) for point in ring])
@@ -140,6 +149,7 @@ def test_a_path_changes_sides_as_often_as_its_ends_say(ring: list[Point], p: Poi
     assert len(edge.crossings(p, q)) % 2 == (zone.contains(p) != zone.contains(q))
 
 
+@steady
 @given(polygons(), points)
 def test_neighbours_share_no_place_and_leave_none(ring: list[Point], place: Point) -> None:
     """A zone cut in two: each place of the whole is in exactly one of the halves, those on the cut too."""
@@ -176,6 +186,7 @@ def test_the_anchor_is_taken_before_clipping() -> None:
     assert anchor_of(box, "left_centre", 1000, 600) == pytest.approx((0.1, 580 / 600))
 
 
+@steady
 @given(lines(), points)
 def test_distance_is_shapelys(line: Polyline, place: Point) -> None:
     drawn = shapely.LineString([(8 * x, 6 * y) for x, y in line.points])
