@@ -19,7 +19,9 @@ def run(*words):
 def test_every_row_has_a_family_a_licence_and_a_place():
     for row in catalogue().values():
         assert row.family in families(), row.name
-        assert row.licence and row.source and row.input_px % 32 == 0, row.name
+        assert row.licence, row.name
+        assert row.source, row.name
+        assert row.input_px % 32 == 0, row.name
         assert len(row.sha256) in (0, 64)
         assert bool(row.how) == (row.origin == "export"), row.name
 
@@ -72,5 +74,5 @@ def test_a_broken_catalogue_gives_one_sentence(wrong, tmp_path):
     if not wrong:
         assert catalogue(path) == {}
         return
-    with pytest.raises(ModelError, match="catalogue.toml: not a catalogue of weights"):
+    with pytest.raises(ModelError, match=r"catalogue\.toml: not a catalogue of weights"):
         catalogue(path)

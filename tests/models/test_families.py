@@ -23,7 +23,10 @@ def seen(path, **options):
     found = load_detector(str(path), **options).detect([PICTURE])[0]
     names = found.data["class_name"]
     assert [LABELS[number] for number in found.class_id] == list(names)
-    return [(str(n), round(float(s), 3), b.round(2).tolist()) for n, s, b in zip(names, found.confidence, found.xyxy)]
+    return [
+        (str(n), round(float(s), 3), b.round(2).tolist())
+        for n, s, b in zip(names, found.confidence, found.xyxy, strict=True)
+    ]
 
 
 def logit(share):
