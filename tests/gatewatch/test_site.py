@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gatewatch.check import check_site
 from gatewatch.log import mask_secrets
@@ -151,3 +153,59 @@ def test_check_fails_where_weights_are_missing(tmp_path: Path) -> None:
     report = check_site(load_site(path), now=datetime(2024, 5, 1, tzinfo=UTC), environ={})
     assert not report.ready
     assert "NOT usable" in "\n".join(report.lines)
+
+
+PIECES = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    "- ",
+    "&a",
+    "*a",
+    "!!int",
+    "'",
+    '"',
+    "null",
+    "~",
+    ".nan",
+    "-1",
+    "true",
+    "|",
+    "\t",
+    "中",
+    "<<: *a",
+    "---",
+    "%",
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    edits=st.lists(
+        st.tuples(st.integers(0, len(FULL)), st.integers(0, 15), st.sampled_from(PIECES)), min_size=1, max_size=4
+    )
+)
+def test_whatever_is_typed_into_a_site_file_ends_in_sentences(
+    tmp_path: Path, edits: list[tuple[int, int, str]]
+) -> None:
+    text = FULL
+    for place, cut, piece in edits:
+        text = text[:place] + piece + text[place + cut :]
+    path = tmp_path / "site.yaml"
+    path.write_text(text, encoding="utf-8")
+    for sentence in problems_of(path):
+        assert sentence.startswith(f"{path}:")
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+        assert ":plain@" not in sentence
+
+
+def problems_of(path: Path) -> tuple[str, ...]:
+    """The problems of a site file; anything but a SiteError goes through."""
+    try:
+        load_site(path)
+    except SiteError as error:
+        return error.problems or ("no sentence",)
+    return ()
