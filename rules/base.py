@@ -57,17 +57,24 @@ DirectionChoice = Literal["left_to_right", "right_to_left", "both"]
 
 
 class RuleConfig(BaseModel):
-    """What every rule can be told. Unknown keys are refused."""
+    """What every rule can be told. Unknown keys are refused; the text under a field is its description for users."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: Name
+    """Name of the rule, once per camera."""
     kind: str
+    """Which rule."""
     labels: Annotated[tuple[Label, ...], Field(min_length=1)] = (ANY,)
+    """What it is about: labels or groups of labels."""
     severity: Severity = "medium"
+    """How urgent its alerts are."""
     schedule: Name = ALWAYS
+    """Name of a schedule; the rule is armed within it. `always` is always."""
     anchor: Anchor = "bottom_centre"
+    """The point of the object's box that stands for the object."""
     cooldown_s: Seconds = 30.0
+    """An event within so many seconds of an alert's last one joins that alert."""
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -81,13 +88,16 @@ class ZoneRuleConfig(RuleConfig):
     """A rule on a zone."""
 
     zone: Name
+    """Name of a zone of the camera."""
 
 
 class LineRuleConfig(RuleConfig):
     """A rule on a directed line."""
 
     line: Name
+    """Name of a line of the camera."""
     direction: DirectionChoice = "both"
+    """As seen by someone who stands on the line's first point and looks towards its last."""
 
 
 def labels_meant(labels: Sequence[str]) -> frozenset[str] | None:

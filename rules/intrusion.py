@@ -14,7 +14,9 @@ class IntrusionConfig(ZoneRuleConfig):
 
     kind: Literal["intrusion"] = "intrusion"
     enter_s: Seconds = 0.5
+    """Seconds inside before the object counts as being in the zone."""
     leave_s: Seconds = 1.0
+    """Seconds seen outside before the object counts as having left."""
 
 
 class Intrusion(VisitRule[IntrusionConfig]):

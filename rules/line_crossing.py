@@ -13,6 +13,7 @@ class LineCrossingConfig(LineRuleConfig):
 
     kind: Literal["line_crossing"] = "line_crossing"
     settle_s: Seconds = 0.5
+    """Seconds on the far side before a crossing counts; coming back within them cancels it."""
 
 
 class LineCrossing(Rule[LineCrossingConfig]):

@@ -14,8 +14,11 @@ class LoiteringConfig(ZoneRuleConfig):
 
     kind: Literal["loitering"] = "loitering"
     dwell_s: PositiveSeconds
+    """Seconds in the zone, from the first sample inside, that make an event."""
     leave_s: Seconds = 1.0
+    """Seconds seen outside before the object counts as having left."""
     gap_s: Seconds = 2.0
+    """Seconds for which the object may be out of sight without having left."""
 
 
 class Loitering(VisitRule[LoiteringConfig]):

@@ -26,11 +26,14 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 class Window(BaseModel):
     """A span of the wall clock on some days of the week."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
 
     days: Annotated[tuple[Day, ...], Field(min_length=1)] = DAYS
+    """Days on which the window begins."""
     from_: str = Field(alias="from")
+    """Time of day when it begins, "HH:MM", on the site's wall clock."""
     to: str
+    """Time of day when it ends, "HH:MM" or "24:00"; at or before `from` it ends on the next day."""
 
     @field_validator("from_", "to", mode="before")
     @classmethod

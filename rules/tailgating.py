@@ -27,8 +27,11 @@ class TailgatingConfig(LineRuleConfig):
 
     kind: Literal["tailgating"] = "tailgating"
     headway_s: PositiveSeconds = 3.0
+    """Two crossings in one direction within so many seconds are tailgating."""
     authorisation: Literal["none", "event"] = "none"
+    """`event`: every crossing beyond the authorisations received is an event, whatever its headway."""
     valid_s: PositiveSeconds = 10.0
+    """Seconds for which an authorisation holds."""
 
 
 @dataclass(slots=True)
