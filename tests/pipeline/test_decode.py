@@ -188,6 +188,25 @@ def test_rotated_recording_is_seen_upright(tmp_path: Path, degrees: int, shown: 
     assert picture_at(path, 0.0).shape == (*shown[::-1], 3)
 
 
+def test_snapshot_of_an_interlaced_camera_has_no_combs_and_keeps_still_lines(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "fields.mkv"), "w") as output:
+        stream = output.add_stream("mpeg2video", rate=25, width=320, height=240, pix_fmt="yuv420p")
+        stream.bit_rate = 20_000_000
+        stream.options = {"flags": "+ilme+ildct"}
+        woven = np.full((240, 320, 3), 60, np.uint8)
+        woven[0::2, 100:140] = 220  # a white post as the first field saw it
+        woven[1::2, 112:152] = 220  # and 20 ms later
+        woven[100:102, 200:300] = 200  # a still mark of two lines
+        for _ in range(5):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(woven, "rgb24").reformat(format="yuv420p")))
+        output.mux(stream.encode(None))
+    picture = picture_at(tmp_path / "fields.mkv", 0.08).astype(int)[..., 1]
+    post = picture[20:90, 90:160]
+    assert np.abs(np.diff(post, axis=0)).mean() < 3, "lines of two fields still alternate"
+    assert picture[100:102, 210:290].mean() > 150, "a still mark was smoothed away"
+    assert post[:, 15:45].mean() > 180
+
+
 def test_damaged_packets_are_counted_and_the_rest_is_seen(tmp_path: Path) -> None:
     def damage(packet: av.Packet, number: int) -> av.Packet:
         if number not in (7, 8):

@@ -20,6 +20,7 @@ import pytest
 
 from pipeline.errors import StreamLostError
 from pipeline.live_source import LiveSource, LiveStatus, live_frames
+from pipeline.recorder import Recorder
 from pipeline.source import Source, open_source
 from tests.pipeline.media_kit import number_in, numbered, write_video
 
@@ -240,6 +241,29 @@ def test_recording_played_as_a_camera_over_three_connections(tmp_path: Path) -> 
     assert [number for _, number in seen] == [*range(50)] * 3
     assert [time_s for time_s, _ in seen] == pytest.approx([i / 10 for i in range(150)], abs=0.35)
     assert all(b[0] > a[0] for a, b in pairwise(seen))
+
+
+def test_hundred_reconnects_leave_no_threads_or_descriptors(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "cam.mp4", frames=6, size=(64, 48))
+    recorder = Recorder("cam", keep_s=1.0).start()
+    live = LiveSource(
+        "cam", opener=replay(path, 100, []), first_pause_s=0.0, longest_pause_s=0.0, lossless=True, recorder=recorder
+    )
+    before = threading.active_count()
+    descriptors: list[int] = []
+    frames = 0
+    for connection in live.start().connections():
+        frames += sum(1 for _ in connection.packets())
+        descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
+        if len(descriptors) == 100:
+            break
+    live.close()
+    recorder.close()
+    live._thread.join(5)
+    assert frames == 600
+    assert max(descriptors[10:]) - min(descriptors[10:]) <= 3
+    assert threading.active_count() == before - 1  # the recorder's thread ended, the reader's too
+    assert recorder.bytes_kept == 0
 
 
 def test_reader_that_falls_behind_loses_whole_groups_and_it_is_counted(tmp_path: Path) -> None:
