@@ -65,11 +65,14 @@ def suppress(raw: RawBoxes, iou: float) -> NDArray[np.int64]:
 
 
 def _iou_matrix(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0.0, None), axis=2)
-    areas = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None), axis=1)
-    total = areas[:, None] + areas[None, :] - shared
+    left, top, right, bottom = boxes.T
+    # One side at a time: a (n, n, 2) array and its product take three times as long.
+    shared = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    np.maximum(shared, 0.0, out=shared)
+    heights = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    shared *= np.maximum(heights, 0.0, out=heights)
+    areas = np.maximum(right - left, 0.0) * np.maximum(bottom - top, 0.0)
+    total = areas[:, None] + areas - shared
     ratios: NDArray[np.float64] = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
     return ratios
 

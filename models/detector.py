@@ -22,7 +22,7 @@ class OnnxDetector:
     """A `models.types.Detector` on ONNX Runtime. Several threads may call `detect` at once."""
 
     def __init__(
-        self, graph: Graph, family: Family, *, input_px: int = 448, min_score: float = 0.1, nms_iou: float = 0.6
+        self, graph: Graph, family: Family, *, input_px: int = 448, min_score: float = 0.1, nms_iou: float = 0.45
     ) -> None:
         """`input_px` is the longer side of the network's input, where the graph does not fix it.
 

@@ -20,7 +20,7 @@ def load_detector(
     threads: int = 1,
     family: str | None = None,
     min_score: float = 0.1,
-    nms_iou: float = 0.6,
+    nms_iou: float = 0.45,
 ) -> OnnxDetector:
     """A detector that is warm and may be called by several threads at once.
 

@@ -24,6 +24,8 @@ pytestmark = [
 ]
 
 BOXES = 30
+SLACK = 0.005
+"""By how much two runtimes may differ in a score."""
 OURS_IN_COCO = [0, 1, 2, 3, 5, 7, 24, 26, 28, 15, 16]
 
 
@@ -67,7 +69,7 @@ def save_random(description, path):
     head = model.model.model[-1]
     for name in ("cv2", "cv3", "one2one_cv2", "one2one_cv3"):
         for branch in getattr(head, name, None) or ():
-            torch.nn.init.normal_(branch[-1].weight, std=0.08 if name.endswith("cv3") else 0.3)
+            torch.nn.init.normal_(branch[-1].weight, std=0.02 if name.endswith("cv3") else 0.3)
             if name.endswith("cv3"):
                 with torch.no_grad():
                     branch[-1].bias.fill_(-4.0)
@@ -96,12 +98,10 @@ def picture(height, width):
     return np.kron(coarse, np.ones((20, 20, 1), np.uint8))
 
 
-def gap_below(scores, rank):
-    """A threshold in the widest gap near the `rank`-th best score, so that rounding decides nothing."""
-    ordered = np.sort(scores)[::-1][rank - 10 : rank + 10]
-    gaps = ordered[:-1] - ordered[1:]
-    best = int(gaps.argmax())
-    return float((ordered[best] + ordered[best + 1]) / 2)
+def has(box, score, label, boxes, scores, labels):
+    """Whether the same detection is among others."""
+    alike = (np.abs(boxes - box).max(axis=1) < 0.5) & (np.abs(scores - score) < SLACK) & (np.array(labels) == label)
+    return bool(alike.any())
 
 
 @pytest.mark.parametrize(
@@ -118,24 +118,23 @@ def test_boxes_are_those_of_ultralytics_own_predictor(description, dynamic, tmp_
     path = export_pt(weights, tmp_path / "random.onnx", input_px=320, dynamic=dynamic)
     image = picture(200 if dynamic else 320, 320)
     everything = load_detector(str(path), input_px=320, min_score=0.0, nms_iou=1.0).detect([image])[0]
-    threshold = gap_below(everything.confidence, BOXES)
-    ours = load_detector(str(path), input_px=320, min_score=threshold, nms_iou=1.0).detect([image])[0]
-    theirs = (
-        YOLO(weights)
-        .predict(image, imgsz=320, conf=threshold, iou=1.0, classes=OURS_IN_COCO, verbose=False, device="cpu")[0]
-        .boxes
-    )
-    assert len(ours) >= BOXES - 10
-    assert len(ours) == len(theirs)
-    found = theirs.xyxy.numpy()
+    threshold = float(everything.confidence[BOXES])
+    # Each is asked for slightly weaker boxes too, so that no rounding at the threshold decides.
+    options = {"imgsz": 320, "conf": threshold - SLACK, "iou": 1.0, "classes": OURS_IN_COCO, "verbose": False}
+    theirs = YOLO(weights).predict(image, device="cpu", **options)[0].boxes
+    names = dict(zip(OURS_IN_COCO, LABELS, strict=True))
+    their_boxes, their_scores = theirs.xyxy.numpy(), theirs.conf.numpy()
+    their_labels = [names[int(number)] for number in theirs.cls]
     # Ultralytics clips its boxes to the picture, we do not.
-    clipped = np.clip(ours.xyxy, 0, [image.shape[1], image.shape[0]] * 2)
-    names = [YOLO(weights).names[int(number)] for number in theirs.cls]
-    for box, score, label in zip(clipped, ours.confidence, ours.data["class_name"], strict=True):
-        nearest = int(np.abs(found - box).max(axis=1).argmin() if len(found) else 0)
-        assert np.abs(found[nearest] - box).max() < 0.5
-        same = [n for n in range(len(found)) if np.abs(found[n] - box).max() < 0.5]
-        assert any(names[n] == label and abs(float(theirs.conf[n]) - score) < 2e-3 for n in same)
+    our_boxes = np.clip(everything.xyxy, 0, [image.shape[1], image.shape[0]] * 2)
+    ours = list(zip(our_boxes, everything.confidence, everything.data["class_name"], strict=True))
+    for box, score, label in ours[:BOXES]:
+        assert has(box, score, label, their_boxes, their_scores, their_labels)
+    others = (our_boxes, everything.confidence, everything.data["class_name"])
+    strong = [one for one in zip(their_boxes, their_scores, their_labels, strict=True) if one[1] >= threshold]
+    assert len(strong) >= BOXES // 2
+    for box, score, label in strong:
+        assert has(box, score, label, *others)
 
 
 def test_pt_weights_run_and_are_exported_only_once(tmp_path):
