@@ -23,7 +23,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "joined": "(joins the alert above)",
         "page": "Look at the alerts: {address}  (Ctrl-C ends)",
         "page_gone": "Stopped serving.",
-        "separator": ", ",
+        "separator": "; ",
     },
     "zh-CN": {
         "analysing": "正在分析",
@@ -38,7 +38,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "joined": "（并入上一告警）",
         "page": "查看告警：{address}（按 Ctrl-C 结束）",
         "page_gone": "服务已停止。",
-        "separator": "，",
+        "separator": "；",
     },
 }
 
