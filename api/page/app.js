@@ -2,7 +2,7 @@
 
 import { actionBar, el, evidence, heading, listItem, side } from "./view.js";
 import {
-  currentLanguage, loadWords, measuredWords, moment, place, REASONS, say, setLanguage, setPlace, STATES, word,
+  currentLanguage, loadWords, measuredText, moment, place, placeTimeZone, REASONS, say, setLanguage, setPlace, STATES, word,
 } from "./words.js";
 
 const API = "api/v1";
@@ -207,7 +207,7 @@ async function handle(alert, action, body) {
 
 function openFalseAlarm() {
   const alert = page.detail;
-  $("false-alarm-of").textContent = `${word("kind", alert.kind)} · ${place(alert)} · ${measuredWords(alert.measured).join("; ")}`;
+  $("false-alarm-of").textContent = `${word("kind", alert.kind)} · ${place(alert)} · ${measuredText(alert.measured)}`;
   $("reasons").replaceChildren(...REASONS().map((reason) => el("label", { className: "reason" },
     el("input", { type: "radio", name: "reason", value: reason }), el("span", {}, word("reason", reason)))));
   $("note").value = "";
@@ -338,7 +338,7 @@ function drawFrame() {
 }
 
 function tick() {
-  $("clock").textContent = moment(new Date().toISOString());
+  $("clock").textContent = `${moment(new Date().toISOString())} ${placeTimeZone()}`;
 }
 
 function chooseLanguage(wanted) {

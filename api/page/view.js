@@ -1,6 +1,6 @@
 // Draws alerts. All that comes from the server goes in as text, never as markup.
 
-import { measuredWords, mediaTime, moment, number, place, say, when, word } from "./words.js";
+import { measuredText, mediaTime, moment, number, place, say, when, word } from "./words.js";
 
 // An element with properties, attributes (names with a dash, role, for) and children.
 export function el(tag, properties = {}, ...children) {
@@ -32,12 +32,12 @@ export function listItem(alert, selected) {
   thumbnail(alert),
   el("div", { className: "row-text" },
     el("div", { className: "row-top" }, el("strong", {}, word("kind", alert.kind)), badge("severity", alert.severity)),
-    el("div", { className: "row-rule" }, `${alert.rule} · ${place(alert)}`),
-    el("div", { className: "row-measured" }, measuredWords(alert.measured).join("; ")),
+    el("div", { className: "row-top" },
+      el("span", { className: "row-rule" }, `${alert.rule} · ${place(alert)}`), badge("state", alert.state)),
+    el("div", { className: "row-measured" }, measuredText(alert.measured)),
     el("div", { className: "row-bottom" },
       el("span", {}, `${alert.camera} · ${when(alert)}`),
-      events > 1 ? el("span", {}, say("events_n", { n: events })) : null,
-      badge("state", alert.state))));
+      events > 1 ? el("span", {}, say("events_n", { n: events })) : null)));
   item.dataset.id = alert.alert_id;
   return item;
 }
@@ -46,7 +46,7 @@ function facts(alert) {
   const first = alert.events[0];
   const rows = [
     ["time", when(alert)],
-    ["measured", measuredWords(alert.measured).join("; ")],
+    ["measured", measuredText(alert.measured)],
     ["object", word("label", alert.label)],
     ["camera", alert.camera],
     ["rule", alert.rule],
@@ -68,7 +68,7 @@ function eventList(alert) {
   return el("section", {}, el("h3", {}, `${say("events")} (${alert.events.length})`),
     el("ol", { className: "events" }, ...alert.events.map((event) => el("li", {},
       el("span", { className: "soft" }, time(event)), ` ${word("label", event.label)}: `,
-      measuredWords(event.measured).join("; ")))));
+      measuredText(event.measured)))));
 }
 
 const DONE = { acknowledge: "acknowledged_at", resolve: "resolved_at", false_alarm: "false_alarm_at" };

@@ -47,7 +47,7 @@ export function number(value) {
 }
 
 // Each measured condition in words: "dwell 34.2 s, limit 30 s".
-export function measuredWords(measured) {
+function measuredWords(measured) {
   const book = books[language];
   return Object.entries(measured).map(([name, pair]) => {
     const cut = name.lastIndexOf("_");
@@ -59,6 +59,10 @@ export function measuredWords(measured) {
     return fill(book.measured[name] ?? book.measured_other, values);
   });
 }
+
+export const measuredText = (measured) => measuredWords(measured).join(books[language].picture.list_separator);
+
+export const placeTimeZone = () => timeZone;
 
 // A moment in the time zone of the site, not of this computer.
 export function moment(iso, withDate = true) {

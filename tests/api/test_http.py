@@ -1,0 +1,306 @@
+"""The HTTP API as clients and browsers meet it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+from starlette.testclient import TestClient
+
+from api.alerts import Clip
+from api.app import create_app
+from api.desk import Desk
+from api.errors import NotFoundError, UnavailableError
+from api.routes_service import InputMessage
+from tests.api.scenes import Site, crossing, make_event, snapshot_of
+
+V1 = "/api/v1"
+ERRORS = {"error"}
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, base_url="http://127.0.0.1:8400", raise_server_exceptions=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def alert_path(desk: Desk, media: Path, drawn_clip: Path) -> str:
+    event = make_event(1, 10.0, rule="草坪")
+    alert = desk.take(event)
+    (media / "s.jpg").write_bytes(snapshot_of(event))
+    (media / "c.mp4").write_bytes(drawn_clip.read_bytes())
+    (media / "c.mkv").write_bytes(b"original bytes")
+    desk.attach_media(alert.alert_id, snapshot="s.jpg", clips=[Clip("c.mp4", 7.0, 13.0, "c.mkv", 2.0)])
+    return f"{V1}/alerts/{alert.alert_id}"
+
+
+def refused(response: Any, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "details"}
+    assert body["error"]["code"] == code
+    assert response.headers["x-content-type-options"] == "nosniff"
+    return dict(body["error"])
+
+
+def test_one_alert_tells_its_whole_story(client: TestClient, alert_path: str) -> None:
+    alert = client.get(alert_path).json()
+    assert alert["measured"] == {"dwell_s": {"value": 34.23, "threshold": 30.0}}
+    assert (alert["events"][0]["zone"], alert["events"][0]["path"][0]) == ("lawn", [6.0, 0.2, 0.7])
+    assert (alert["raised_at"], alert["media_time_s"]) == ("2026-03-01T14:00:10Z", {"start": 6.0, "end": 10.0})
+    assert alert["allowed_actions"] == ["acknowledge", "resolve", "false_alarm"]
+    (clip,) = alert["clips"]
+    assert (clip["rendered"], clip["shortfall_s"], clip["from_s"]) == (True, 2.0, 7.0)
+    for url in (alert["snapshot_url"], clip["url"], clip["original_url"]):
+        assert client.get(url).status_code == 200
+
+
+def test_pages_of_the_list_join_up(client: TestClient, desk: Desk) -> None:
+    for n in range(1, 8):
+        desk.take(make_event(n, 40.0 * n))
+    seen, cursor = [], None
+    for _ in range(4):
+        page = client.get(f"{V1}/alerts", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [item["first_raised_s"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert seen == [280, 240, 200, 160, 120, 80, 40]
+    assert cursor is None
+
+
+def test_filters_of_the_list(client: TestClient, desk: Desk) -> None:
+    desk.take(make_event(1, 10.0))
+    road = desk.take(crossing(1, 100.0))
+    desk.act(road.alert_id, "resolve")
+
+    def rules(**params: Any) -> list[str]:
+        return [item["rule"] for item in client.get(f"{V1}/alerts", params=params).json()["items"]]
+
+    assert rules(state=["resolved", "false_alarm"]) == ["road"]
+    assert rules(severity="high") == ["lawn-loitering"]
+    assert rules(since="2026-03-01T22:01:00+08:00") == ["road"]
+    assert rules(camera="other") == []
+    for bad in ({"state": "gone"}, {"limit": 0}, {"since": "2026-03-01T22:01:00"}, {"cursor": "abc"}, {"cursor": "é"}):
+        refused(client.get(f"{V1}/alerts", params=bad), 422, "invalid_request")
+
+
+def test_an_alert_is_handled(client: TestClient, alert_path: str) -> None:
+    done = client.post(f"{alert_path}/acknowledge", json={})
+    assert (done.status_code, done.json()["state"], done.json()["version"]) == (200, "acknowledged", 2)
+    problem = refused(client.post(f"{alert_path}/acknowledge", json={}), 409, "illegal_transition")
+    assert problem["details"] == {
+        "state": "acknowledged",
+        "action": "acknowledge",
+        "allowed": ["resolve", "false_alarm"],
+    }
+    refused(client.post(f"{alert_path}/resolve", json={"version": 1}), 409, "stale_version")
+    refused(client.post(f"{alert_path}/false-alarm", json={}), 422, "invalid_request")
+    refused(client.post(f"{alert_path}/false-alarm", json={"reason": "other"}), 422, "invalid_request")
+    refused(client.post(f"{alert_path}/false-alarm", json={"reason": "boring"}), 422, "invalid_request")
+    closed = client.post(f"{alert_path}/false-alarm", json={"reason": "animal", "note": "fox", "version": 2}).json()
+    assert (closed["state"], closed["reason"], closed["note"], closed["allowed_actions"]) == (
+        "false_alarm", "animal", "fox", [],
+    )  # fmt: skip
+    assert [change["action"] for change in closed["changes"]] == ["acknowledge", "false_alarm"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/nowhere", 404, "not_found"),
+        (f"{V1}/alerts/none", 404, "not_found"),
+        (f"{V1}/alerts/none/clip", 404, "not_found"),
+        (f"{V1}/alerts/" + "x" * 500, 422, "invalid_request"),
+        (f"{V1}/alerts/../../etc/passwd", 404, "not_found"),
+        (f"{V1}/alerts/%2e%2e%2f%2e%2e%2fetc%2fpasswd/snapshot", 404, "not_found"),
+        ("/page/..%2f..%2fapp.py", 404, "not_found"),
+    ],
+)
+def test_what_is_not_there(client: TestClient, path: str, status: int, code: str) -> None:
+    refused(client.get(path), status, code)
+
+
+def test_methods_that_are_not_allowed(client: TestClient) -> None:
+    response = client.put(f"{V1}/health", json={})
+    refused(response, 405, "method_not_allowed")
+    assert "GET" in response.headers["allow"]
+
+
+def test_a_fault_of_ours_keeps_the_shape_and_hides_its_cause(
+    client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(desk, "list", fail)
+    response = client.get(f"{V1}/alerts")
+    refused(response, 500, "internal_error")
+    assert "secret" not in response.text
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+class TestForeignPages:
+    def test_another_host_name_gets_nothing(self, client: TestClient) -> None:
+        for host in ("evil.example", "evil.example:8400", "127.0.0.1.evil.example", "", "[::1].evil"):
+            refused(client.get(f"{V1}/alerts", headers={"host": host}), 400, "bad_host")
+        for host in ("localhost", "LOCALHOST:1", "[::1]:8400", "127.0.0.1"):
+            assert client.get(f"{V1}/health", headers={"host": host}).status_code == 200
+
+    def test_another_origin_may_not_write(self, client: TestClient, alert_path: str) -> None:
+        for headers in (
+            {"origin": "http://evil.example"},
+            {"origin": "null"},
+            {"origin": "http://127.0.0.1:9999"},
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site"},
+        ):
+            refused(client.post(f"{alert_path}/resolve", json={}, headers=headers), 403, "foreign_origin")
+        assert client.get(alert_path).json()["state"] == "new"
+        own = {"origin": "http://127.0.0.1:8400", "sec-fetch-site": "same-origin"}
+        assert client.post(f"{alert_path}/resolve", json={}, headers=own).status_code == 200
+
+    def test_a_form_cannot_write(self, client: TestClient, alert_path: str) -> None:
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None):
+            headers = {"content-type": kind} if kind else {}
+            refused(client.post(f"{alert_path}/resolve", content=b"{}", headers=headers), 415, "unsupported_media_type")
+
+    def test_bodies_have_an_end(self, client: TestClient, alert_path: str) -> None:
+        headers = {"content-type": "application/json"}
+        refused(client.post(f"{alert_path}/resolve", content=b" " * 70_000, headers=headers), 413, "content_too_large")
+        refused(client.post(f"{alert_path}/resolve", content=b"{", headers=headers), 422, "invalid_request")
+
+
+class TestClips:
+    def test_ranges(self, client: TestClient, alert_path: str, drawn_clip: Path) -> None:
+        whole = drawn_clip.read_bytes()
+        size = len(whole)
+        for wanted, part, told in (
+            ("bytes=0-99", whole[:100], f"bytes 0-99/{size}"),
+            ("bytes=100-", whole[100:], f"bytes 100-{size - 1}/{size}"),
+            ("bytes=-10", whole[-10:], f"bytes {size - 10}-{size - 1}/{size}"),
+            (f"bytes=0-{size + 50}", whole, f"bytes 0-{size - 1}/{size}"),
+            (f"bytes=-{size + 50}", whole, f"bytes 0-{size - 1}/{size}"),
+        ):
+            response = client.get(f"{alert_path}/clip", headers={"range": wanted})
+            assert (response.status_code, response.headers["content-range"]) == (206, told)
+            assert response.content == part
+            assert response.headers["content-length"] == str(len(part))
+
+    @pytest.mark.parametrize("wanted", ["bytes=5-2", "lines=1-2", "bytes=a-b", "bytes", "bytes=-", "bytes=0-1,5-6"])
+    def test_ranges_that_are_ignored(self, client: TestClient, alert_path: str, drawn_clip: Path, wanted: str) -> None:
+        response = client.get(f"{alert_path}/clip", headers={"range": wanted})
+        assert (response.status_code, len(response.content)) == (200, drawn_clip.stat().st_size)
+
+    def test_ranges_behind_the_end(self, client: TestClient, alert_path: str, drawn_clip: Path) -> None:
+        size = drawn_clip.stat().st_size
+        for wanted in (f"bytes={size}-", "bytes=-0"):
+            response = client.get(f"{alert_path}/clip", headers={"range": wanted})
+            refused(response, 416, "range_not_satisfiable")
+            assert response.headers["content-range"] == f"bytes */{size}"
+
+    def test_if_range_and_if_none_match(self, client: TestClient, alert_path: str) -> None:
+        etag = client.head(f"{alert_path}/clip").headers["etag"]
+        part = {"range": "bytes=0-9"}
+        assert client.get(f"{alert_path}/clip", headers=part | {"if-range": etag}).status_code == 206
+        assert client.get(f"{alert_path}/clip", headers=part | {"if-range": '"old"'}).status_code == 200
+        beyond = {"range": "bytes=99999999-", "if-range": '"old"'}
+        assert client.get(f"{alert_path}/clip", headers=beyond).status_code == 200
+        again = client.get(f"{alert_path}/clip", headers={"if-none-match": etag})
+        assert (again.status_code, again.content) == (304, b"")
+
+    def test_head_tells_without_sending(self, client: TestClient, alert_path: str, drawn_clip: Path) -> None:
+        response = client.head(f"{alert_path}/clip")
+        assert (response.status_code, response.content) == (200, b"")
+        assert response.headers["content-length"] == str(drawn_clip.stat().st_size)
+        assert (response.headers["content-type"], response.headers["accept-ranges"]) == ("video/mp4", "bytes")
+
+    def test_the_original_is_a_download(self, client: TestClient, alert_path: str) -> None:
+        response = client.get(f"{alert_path}/clip/original")
+        assert response.content == b"original bytes"
+        assert response.headers["content-disposition"] == 'attachment; filename="c.mkv"'
+        assert response.headers["content-type"] == "video/x-matroska"
+
+    def test_a_clip_that_was_deleted(self, client: TestClient, alert_path: str, media: Path) -> None:
+        (media / "c.mp4").unlink()
+        refused(client.get(f"{alert_path}/clip"), 404, "not_found")
+
+
+def test_snapshots_come_in_small_too(client: TestClient, alert_path: str) -> None:
+    whole = client.get(f"{alert_path}/snapshot")
+    small = client.get(f"{alert_path}/snapshot", params={"width": 100})
+    assert (whole.headers["content-type"], small.headers["content-type"]) == ("image/jpeg", "image/jpeg")
+    assert Image.open(io.BytesIO(whole.content)).width == 320
+    assert Image.open(io.BytesIO(small.content)).width == 100
+    unchanged = {"if-none-match": small.headers["etag"]}
+    assert client.get(f"{alert_path}/snapshot", params={"width": 100}, headers=unchanged).status_code == 304
+    refused(client.get(f"{alert_path}/snapshot", params={"width": 1}), 422, "invalid_request")
+
+
+class TestInputs:
+    BODY = {"camera": "north-gate", "line": "barrier", "kind": "authorisation", "at": "2026-03-01T22:00:00+08:00"}
+
+    def test_nobody_to_take_them(self, client: TestClient) -> None:
+        refused(client.post(f"{V1}/inputs", json=self.BODY), 503, "unavailable")
+
+    def test_they_reach_the_front(self, desk: Desk) -> None:
+        taken: list[InputMessage] = []
+
+        def take(message: InputMessage) -> None:
+            if message.camera == "unknown":
+                raise NotFoundError("There is no camera unknown.")
+            if message.camera == "busy":
+                raise UnavailableError("The camera's queue is full.")
+            taken.append(message)
+
+        with TestClient(create_app(desk, site=Site(), on_input=take), base_url="http://localhost") as client:
+            response = client.post(f"{V1}/inputs", json=self.BODY)
+            assert (response.status_code, response.json()) == (202, {"accepted": True})
+            refused(client.post(f"{V1}/inputs", json=self.BODY | {"camera": "unknown"}), 404, "not_found")
+            refused(client.post(f"{V1}/inputs", json=self.BODY | {"camera": "busy"}), 503, "unavailable")
+            refused(client.post(f"{V1}/inputs", json=self.BODY | {"at": "2026-03-01T22:00:00"}), 422, "invalid_request")
+            refused(client.post(f"{V1}/inputs", json=self.BODY | {"extra": 1}), 422, "invalid_request")
+        (message,) = taken
+        assert (message.camera, message.at.isoformat()) == ("north-gate", "2026-03-01T22:00:00+08:00")
+
+
+def test_health_and_site(client: TestClient, alert_path: str) -> None:
+    health = client.get(f"{V1}/health").json()
+    assert (health["status"], health["alerts"]) == ("ok", {"new": 1})
+    assert client.get(f"{V1}/site").json() == {
+        "name": "Lakeside Gardens", "timezone": "Asia/Shanghai", "language": "en",
+    }  # fmt: skip
+
+
+def test_the_document_is_enough_for_a_client(client: TestClient) -> None:
+    document = client.get(f"{V1}/openapi.json").json()
+    ids = [op["operationId"] for path in document["paths"].values() for op in path.values()]
+    assert len(ids) == len(set(ids)) == 14
+    assert "HTTPValidationError" not in json.dumps(document)
+    for path in document["paths"].values():
+        for operation in path.values():
+            if operation["operationId"].startswith("head_"):
+                continue
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/ErrorOut"}
+                elif status != "304":
+                    assert answer["content"], operation["operationId"]
+
+
+def test_the_page_and_its_policy(client: TestClient) -> None:
+    page = client.get("/")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for path in ("page/app.js", "page/view.js", "page/words.js", "page/style.css", "page/texts.json", "page/icon.svg"):
+        assert path.removeprefix("page/") == "texts.json" or path in page.text + client.get(
+            "/page/app.js"
+        ).text.replace("./", "page/")
+        assert client.get(f"/{path}").status_code == 200
