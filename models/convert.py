@@ -206,7 +206,10 @@ def convert_nanodet(source: Path) -> bytes:
     builder = Builder(graph)
     builder.constant("doubled", np.array([1, 1, 2, 2], np.float32))
     _add_input(builder)
-    builder.walk()
+    try:
+        builder.walk()
+    except (KeyError, IndexError, ValueError) as error:
+        raise ModelError(f"{source}: its nanodet.json is another network than NanoDet-g ({error!r})") from error
     _add_output(builder)
     inputs = [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", "height", "width", 3])]
     outputs = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", "anchors", len(LABELS) + 4 * BINS])]

@@ -60,7 +60,15 @@ class OnnxDetector:
         self.detect([grey])
 
     def detect(self, images: Sequence[Image], source_sizes: Sequence[Size] | None = None) -> list[sv.Detections]:
-        """Detections of each BGR image, in pixels of the source picture (see `models.types.Detector`)."""
+        """Detections of each BGR image, in pixels of the source picture (see `models.types.Detector`).
+
+        Raises ModelError where an image is not (height, width, 3) uint8, or there are not as many sizes as images.
+        """
+        for image in images:
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+                raise ModelError(f"expected pictures (height, width, 3) uint8, found {image.shape} {image.dtype}")
+        if source_sizes is not None and len(source_sizes) != len(images):
+            raise ModelError(f"expected a source size for each of {len(images)} pictures, found {len(source_sizes)}")
         fits = [self._fit((image.shape[1], image.shape[0])) for image in images]
         raw = self._infer(images, fits)
         sizes = source_sizes or [(image.shape[1], image.shape[0]) for image in images]

@@ -150,6 +150,20 @@ def test_a_black_picture_and_no_picture_give_nothing(detectors):
     assert nothing.data["class_name"].shape == (0,)
 
 
+WRONG_PICTURES = [
+    (np.zeros((36, 64), np.uint8), None, r"\(36, 64\) uint8"),
+    (np.zeros((36, 64, 3), np.float32), None, "float32"),
+    (np.zeros((0, 64, 3), np.uint8), None, r"\(0, 64, 3\)"),
+    (np.zeros((36, 64, 3), np.uint8), [], "a source size for each of 1 pictures, found 0"),
+]
+
+
+@pytest.mark.parametrize(("picture", "sizes", "words"), WRONG_PICTURES, ids=[case[2] for case in WRONG_PICTURES])
+def test_what_is_no_picture_is_refused(detectors, picture, sizes, words):
+    with pytest.raises(ModelError, match=words):
+        detectors["nanodet-g"].detect([picture], sizes)
+
+
 @pytest.mark.parametrize(
     ("source", "size"), [((768, 576), (448, 336)), ((1920, 1080), (448, 252)), ((100, 3000), (15, 448))]
 )
