@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.motion_background import Background, Plane
-from pipeline.motion_blobs import CLOSE, NEIGHBOURS, Part, Rect, connected, merge, without_shadow
+from pipeline.motion_blobs import CLOSE, NEIGHBOURS, Part, Rect, connected, merge, relit, without_shadow
 from pipeline.types import Box
 
 if TYPE_CHECKING:
@@ -182,8 +182,10 @@ class MotionGate:
             still = [part for part in still if not self._healed(plane, apart, part.rect, HOLE)]
             moving = [part for part in moving if not self._healed(plane, apart, part.rect, FRESH_HOLE)]
         for left, top, right, bottom in (piece for part in moving for piece in part.pieces):
-            window = (slice(top, bottom), slice(left, right))
-            self._moved_at[window][apart[window] > 0] = self._time_s
+            # A margin, because structure is compared with what is around.
+            window = (slice(max(0, top - 4), bottom + 4), slice(max(0, left - 4), right + 4))
+            seen = (apart[window] > 0) & ~relit(plane[window], self._background.mean8[window])
+            self._moved_at[window][seen] = self._time_s
             self._last_moved_s = self._time_s
         self._still = [part for part in still if part.area_px >= STILL_MIN_PX]
         return moving, self._still

@@ -17,6 +17,11 @@ CLOSE_HALF = np.ones((3, 3), np.uint8)
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 HALVE_FROM_PX = 240
 MOST_PARTS = 40
+SAME_STRUCTURE = 0.85
+"""Squared correlation above which a place looks like itself under another light."""
+BETWEEN = np.ones((7, 7), np.uint8)
+EVEN = 3.0
+"""Standard deviation in grey levels below which the ground has no structure to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,23 @@ def without_shadow(plane: Plane, background: Plane, apart: Plane) -> Plane:
     even = cv2.compare(texture, cv2.convertScaleAbs(plane, alpha=0.06, beta=5.0), cv2.CMP_LT)
     shadow = cv2.bitwise_and(cv2.bitwise_and(dark, even), cv2.compare(plane, deepest, cv2.CMP_GT))
     return np.asarray(cv2.subtract(apart, shadow), np.uint8)
+
+
+def relit(plane: Plane, background: Plane) -> NDArray[np.bool_]:
+    """Where the view shows what it always shows, only brighter or darker: a beam of light or a hard shadow crosses it.
+
+    There the small structure (7 x 7 pixels) goes with that of the background. On even ground nothing can be told,
+    unless it lies between such places.
+    """
+    now, before = plane.astype(np.float32), background.astype(np.float32)
+    side = (7, 7)
+    mean_now, mean_before = cv2.blur(now, side), cv2.blur(before, side)
+    var_now = cv2.blur(now * now, side) - mean_now * mean_now
+    var_before = cv2.blur(before * before, side) - mean_before * mean_before
+    common = cv2.blur(now * before, side) - mean_now * mean_before
+    alike = (common > 0.0) & (common * common > SAME_STRUCTURE * var_now * var_before)
+    known = (alike & (var_before > EVEN * EVEN)).view(np.uint8)
+    return np.asarray(cv2.morphologyEx(known, cv2.MORPH_CLOSE, BETWEEN) > 0)
 
 
 def connected(mask: Plane, changed: Plane, min_area_px: int) -> list[Part]:
