@@ -32,7 +32,7 @@ def about(weights: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def shortened(footage: Path, seconds: float | None) -> Iterator[Path]:
-    """The footage, or a copy of its first `seconds` as copied packets; the copy goes away afterwards."""
+    """The footage, or a copy of its packets up to the first key frame after `seconds`; the copy goes away afterwards."""
     if seconds is None:
         yield footage
         return
@@ -44,9 +44,9 @@ def shortened(footage: Path, seconds: float | None) -> Iterator[Path]:
             video = source.streams.video[0]
             stream = out.add_stream_from_template(video)
             for packet in source.demux(video):
-                if packet.dts is None or packet.time_base is None:
+                if packet.dts is None or packet.pts is None or packet.time_base is None:
                     continue
-                if float(packet.dts * packet.time_base) >= seconds:
+                if packet.is_keyframe and float(packet.pts * packet.time_base) >= seconds:
                     break
                 packet.stream = stream
                 out.mux(packet)

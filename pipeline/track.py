@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
     from pipeline.motion import Motion
 
+SHAPED_IOU = 0.5
+SHAPED_SHARE = 0.6
+PERSON_ASPECT = 1.3
+"""A person stands at least this much higher than wide; a weak "person" that lies is a part of a car."""
+
 FloatArray = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -37,34 +42,38 @@ class TrackerConfig:
     min_score: float = 0.5
     """What a track needs to be born. 0.7 of it is enough where `clear_share` of the box moved and no confirmed track is
     near: overhead views and small objects score low, but next to a person a weak box is a part of that person."""
-    clear_share: float = 0.3
+    clear_share: float = 0.5
+    shaped_score: float = 0.2
+    """Enough where the box is that of a thing that moves (`_shaped`) and no confirmed track is near."""
+    shaped_weight: float = 0.4
+    """What such a look counts for beside its score."""
     near: float = 0.2
     """Boxes touch when both are widened by this part of their size."""
-    weak_score: float = 0.1
+    weak_score: float = 0.15
     """Detections below are not looked at."""
-    strong_score: float = 0.4
+    strong_score: float = 0.45
     """Detections from here up may find a lost track; weaker ones only extend a live one."""
     live_s: float = 0.5
     lost_s: float = 2.0
     """A track not seen for this long ends; 0.7 s before it is confirmed."""
     unconfirmed_s: float = 0.7
-    bridge_s: float = 1.0
+    bridge_s: float = 1.5
     """Over a gap this short a track that is found again gets the samples that are missing, on a straight line."""
     confirm_looks: int = 2
-    confirm_weight: float = 1.2
-    cost_limit: float = 0.85
-    weak_cost_limit: float = 0.3
-    new_cost_limit: float = 0.7
-    gate: float = 4.5
+    confirm_weight: float = 1.5
+    cost_limit: float = 0.8
+    weak_cost_limit: float = 0.2
+    new_cost_limit: float = 0.6
+    gate: float = 5.0
     """Standard deviations of the expected place beyond which nothing is matched."""
-    overlap_cost: float = 0.5
+    overlap_cost: float = 0.4
     distance_cost: float = 0.6
-    size_cost: float = 0.2
+    size_cost: float = 0.3
     colour_cost: float = 0.8
     colour_typical: float = 0.3
     """Colour distance of the same object in two frames."""
-    colour_rate: float = 0.2
-    double_overlap: float = 0.25
+    colour_rate: float = 0.3
+    double_overlap: float = 0.3
     """No track is born in a box that overlaps a live one's this much."""
     surprise: float = 0.15
     """Sizes that differ from the expected ones by more (in heights) are trusted less: something is hidden."""
@@ -88,6 +97,8 @@ class _Found:
     labels: list[str]
     groups: NDArray[np.str_]
     shares: FloatArray | None
+    shaped: NDArray[np.bool_]
+    """Boxes that are the very box of something that moves, and of the right shape for their label."""
     features: FloatArray | None
 
     def share(self, column: int) -> float | None:
@@ -188,7 +199,14 @@ class Tracker:
             shares = np.array([motion.share(as_box(box)) for box in boxes])
         features = describe(image, boxes, self._size) if image is not None else None
         groups = np.array([LABEL_GROUP.get(label, label) for label in labels], dtype=str)
-        return _Found(boxes, to_centres(boxes), scores[keep], labels, groups, shares, features)
+        centres = to_centres(boxes)
+        shaped = np.zeros(len(boxes), dtype=bool)
+        if motion is not None and motion.blobs and shares is not None:
+            same = overlap(boxes, np.array(motion.blobs)).max(axis=1, initial=0.0) >= SHAPED_IOU
+            upright = centres[:, 3] >= PERSON_ASPECT * centres[:, 2]
+            likely = np.isin(groups, ("two_wheeler", "vehicle")) | (upright & (groups == "person"))
+            shaped = same & (shares >= SHAPED_SHARE) & likely
+        return _Found(boxes, centres, scores[keep], labels, groups, shares, shaped, features)
 
     def _match(self, found: _Found, aside: NDArray[np.bool_], time_s: float) -> dict[int, int]:
         """Row of a track -> column of its detection, in three stages."""
@@ -203,7 +221,8 @@ class Tracker:
                     free[columns[column]] = False
 
         confirmed = [row for row, life in enumerate(self._lives) if life.confirmed]
-        stage(confirmed, np.flatnonzero(free & (found.scores >= config.strong_score)), config.cost_limit)
+        strong = (found.scores >= config.strong_score) | (found.shaped & (found.scores >= config.shaped_score))
+        stage(confirmed, np.flatnonzero(free & strong), config.cost_limit)
         live = [r for r in confirmed if r not in matched and time_s - self._lives[r].last_s <= config.live_s]
         stage(live, np.flatnonzero(free), config.weak_cost_limit)
         new = [row for row, life in enumerate(self._lives) if not life.confirmed]
@@ -216,7 +235,9 @@ class Tracker:
         clear = np.ones(len(found.boxes), dtype=bool) if found.shares is None else found.shares >= config.clear_share
         live = [k for k, life in enumerate(self._lives) if life.confirmed and time_s - life.last_s <= config.live_s]
         near = overlap(self._filter.boxes()[live], found.boxes, config.near).max(axis=0, initial=0.0) > 0.0
-        return np.asarray(found.scores >= np.where(clear & ~near, 0.7, 1.0) * config.min_score)
+        enough = np.where(clear & ~near, 0.7, 1.0) * config.min_score
+        enough[found.shaped & ~near] = config.shaped_score
+        return np.asarray(found.scores >= enough)
 
     def _cost(self, rows: Rows, found: _Found, columns: Rows) -> FloatArray:
         config = self.config
@@ -248,6 +269,7 @@ class Tracker:
         for row, column in zip(rows, columns, strict=True):
             life = self._lives[row]
             life.see(found.labels[column], float(found.scores[column]), found.share(int(column)), time_s)
+            life.weight += self.config.shaped_weight * bool(found.shaped[column])
             x, y, width, _ = self._filter.value[row]
             life.moved |= bool(abs(x - life.start[0]) + abs(y - life.start[1]) > 0.5 * width)
             if found.features is not None:

@@ -1,0 +1,96 @@
+"""Footage through the product's own path from file to tracked frames, for every benchmark that needs tracks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.types import Frame, TrackedFrame
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+    from models.types import Detector
+
+CAMERA = "view1"
+WORKERS = 2
+
+
+class BenchError(Exception):
+    """A benchmark cannot be run; the message is one sentence for the user."""
+
+
+@dataclass
+class Measured:
+    """The tracked frames of one run and what they cost."""
+
+    frames: list[TrackedFrame]
+    width_px: int
+    height_px: int
+    wall_s: float
+    looked: int
+    tracker: str
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+def track_file(
+    path: Path,
+    detector: Detector | None,
+    *,
+    analyse_fps: float | None = None,
+    min_score: float = 0.5,
+    tracker: str = "gatewatch",
+    use_gate: bool = True,
+) -> Measured:
+    """Decodes, gates, detects and tracks a recording; `detector` None means `detector: motion`.
+
+    `tracker` is `gatewatch` or a name of `pipeline.track_library`. Raises BenchError where the file is not there, and
+    what the pipeline raises.
+    """
+    from pipeline.camera import CameraCounts, track_camera
+    from pipeline.decode import Decoder
+    from pipeline.motion import MotionGate
+    from pipeline.source import open_source
+
+    if not path.is_file():
+        raise BenchError(f"{path}: no such footage; the benchmark clips lie in ../shared/footage.")
+    began = time.perf_counter()
+    counts = CameraCounts()
+    with open_source(path) as source, ThreadPoolExecutor(WORKERS) as executor:
+        size = (source.info.width_px, source.info.height_px)
+        decoder = Decoder(
+            source,
+            analyse_fps=analyse_fps,
+            analysis_size=detector.analysis_size(*size) if detector else (448, max(2, round(448 * size[1] / size[0]))),
+        )
+
+        def look(frame: Frame) -> sv.Detections:
+            assert detector is not None
+            return detector.detect([frame.image], [size])[0]
+
+        frames: Iterator[TrackedFrame] = track_camera(
+            CAMERA,
+            decoder.frames(source.packets()),
+            look if detector else None,
+            gate=MotionGate(*size),
+            tracker=_tracker(tracker, size, min_score),
+            executor=executor,
+            use_gate=use_gate,
+            counts=counts,
+        )
+        done = list(frames)
+    return Measured(done, *size, time.perf_counter() - began, sum(frame.looked for frame in done), tracker)
+
+
+def _tracker(name: str, size: tuple[int, int], min_score: float) -> Any:
+    if name == "gatewatch":
+        from pipeline.track import Tracker
+
+        return Tracker(*size, min_score=min_score)
+    from pipeline.track_library import LibraryTracker
+
+    return LibraryTracker(*size, min_score=min_score, name=name)
