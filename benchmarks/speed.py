@@ -66,12 +66,19 @@ def run(
                 if runs[name]() != frames:
                     raise BenchError(f"The {name} run did not see the same {frames} frames as the bare loop.")
                 times[name].append((time.perf_counter() - began, time.process_time() - cpu))
-    result = {"footage": footage.name, "weights": weights, "input_px": input_px, "frames": frames, "workers": workers}
+    result: dict[str, Any] = {
+        "footage": footage.name,
+        "weights": weights,
+        "input_px": input_px,
+        "frames": frames,
+        "workers": workers,
+    }
     walls = {name: statistics.median(wall for wall, _ in pairs) for name, pairs in times.items()}
     for name, wall_s in walls.items():
         cpu_s = statistics.median(cpu for _, cpu in times[name])
         result[name] = {"wall_s": round(wall_s, 3), "cpu_s": round(cpu_s, 3), "fps": round(frames / wall_s, 2)}
     result["ratio"] = round(walls["pipeline"] / walls["bare"], 4)
+    result["cpu_ratio"] = round(result["pipeline"]["cpu_s"] / result["bare"]["cpu_s"], 4)
     result["ratio_with_clips"] = round(walls["pipeline_with_clips"] / walls["bare"], 4)
     result["stages_ms_per_frame"] = _stages(footage, detector)
     if naive:
