@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -216,6 +216,3 @@ def _filled(document: Document, path: Path, raw: str, environ: Mapping[str, str]
     user = _VARIABLE.sub(lambda name: quote(environ[name[1]], safe=""), user)
     rest = _VARIABLE.sub(lambda name: environ[name[1]], f"{at}{host}{_ and '/'}{tail}")
     return url["scheme"] + user + rest
-
-
-LANGUAGES: tuple[str, ...] = get_args(Language)

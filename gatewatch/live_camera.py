@@ -1,0 +1,320 @@
+"""One live camera: its streams, ring, gate, tracker and rules, each in the thread where it belongs.
+
+    read (LiveSource) -> ring (Recorder)
+                      -> decode -> newest-frame slot -> gate, look, track, rules -> events
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gatewatch.live_messages import CameraStatus, InputGiven, Seen
+from gatewatch.live_seen import LastSeen
+from gatewatch.live_source import Opener, is_recording, opener_of
+from gatewatch.live_status import Pace, RuleTime
+from gatewatch.site import Site
+from gatewatch.version import version
+from pipeline.budget import NewestFrame
+from pipeline.camera import CameraCounts, track_camera
+from pipeline.decode import Decoder
+from pipeline.errors import MediaError
+from pipeline.live_source import LiveSource, live_frames
+from pipeline.motion import MotionGate
+from pipeline.motion_track import blob_tracker
+from pipeline.recorder import Recorder
+from pipeline.track import Tracker
+from pipeline.types import Frame, TrackedFrame
+from rules.engine import Engine
+from rules.types import Input, RuleEvent
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+    Look = Callable[[Frame], sv.Detections]
+
+Emit = Callable[[RuleEvent, Seen | None], None]
+Size = Callable[[int, int], tuple[int, int]]
+
+RING_BYTES = 64_000_000
+RING_SPARE_S = 15.0
+"""How much more the ring keeps than pre-roll and the longest dwell: settling, the way of a request, late streams."""
+FAULT_PAUSE_S = (1.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """What a camera sees with: its detector's look, or None for `detector: motion`."""
+
+    weights: str
+    """Hash of the weights, or `motion`."""
+    size: Size
+    """Source size -> size of the analysed picture."""
+    look: Look | None
+    slot: NewestFrame | None
+    """Where decoded frames go; None analyses every frame, whatever time that takes."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all cameras."""
+
+    ring_bytes: int = RING_BYTES
+    first_pause_s: float = 1.0
+    longest_pause_s: float = 30.0
+
+
+class LiveCamera:
+    """A camera at work. `start()`, then `stop()` and `close()`; other cameras never notice what goes wrong here."""
+
+    def __init__(
+        self,
+        site: Site,
+        name: str,
+        eyes: Eyes,
+        emit: Emit,
+        *,
+        settings: Settings | None = None,
+        opener: Opener | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = name
+        self._log = structlog.get_logger().bind(camera=name)
+        self._site, self._camera, self._eyes, self._emit = site, site.cameras[name], eyes, emit
+        self._clock, self._wall = clock, wall
+        self._closing = threading.Event()
+        self._inputs: deque[InputGiven] = deque(maxlen=10_000)
+        settings = settings or Settings()
+        dwell_s = max((getattr(rule, "dwell_s", 0.0) for rule in self._camera.rules), default=0.0)
+        self.recorder = Recorder(
+            name, keep_s=site.clips.pre_s + dwell_s + RING_SPARE_S, max_bytes=settings.ring_bytes, clock=clock
+        )
+        self._live = self._source("analyse" if self._camera.analyse else "source", settings, opener)
+        self._main = self._source("source", settings, None) if self._camera.analyse else self._live
+        self._engine = Engine(
+            name, self._camera.rules, zones=self._camera.zones, lines=self._camera.lines, schedules=site.schedules,
+            timezone=site.timezone,
+            versions={"gatewatch": version(), "weights_sha256": eyes.weights, "site_sha256": site.sha256},
+        )  # fmt: skip
+        self._counts = CameraCounts()
+        self._seen = LastSeen()
+        self._pace = Pace(clock)
+        self._time = RuleTime(clock)
+        self._decoders: list[Decoder] = []
+        self._decoded = self._decode_errors = self._irregular = 0
+        self._resets: deque[int] = deque()
+        self._newest: TrackedFrame | None = None
+        self._tracker: Tracker | None = None
+        self._ids = 0
+        self._faults = 0
+        self._fault: str | None = None
+        self._threads = [threading.Thread(target=self._analyse, name=f"analyse {name}", daemon=True)]
+        if eyes.slot is not None:
+            self._threads.append(threading.Thread(target=self._decode, name=f"decode {name}", daemon=True))
+        if self._main is not self._live:
+            self._threads.append(threading.Thread(target=self._drain, name=f"main {name}", daemon=True))
+
+    def start(self) -> LiveCamera:
+        self.recorder.start()
+        for live in {self._live, self._main}:
+            live.start()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Asks everything but the ring to end, without waiting."""
+        self._closing.set()
+        for live in {self._live, self._main}:
+            live.close(wait_s=0.0)
+        if self._eyes.slot is not None:
+            self._eyes.slot.close()
+
+    def join(self, timeout_s: float = 10.0) -> None:
+        """After `stop()`: returns once the rules have sent their last event."""
+        until = self._clock() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, until - self._clock()))
+
+    def close(self) -> None:
+        """After `join()`: cuts the clips that are still wanted with what is there."""
+        self.recorder.close()
+
+    def receive(self, message: InputGiven) -> None:
+        """Takes an input for the rules; it is applied before the next frame that is as late as it."""
+        self._inputs.append(message)
+
+    def footage_shift_s(self) -> float:
+        """What to add to a media time to get the ring's: the two differ where another stream is analysed."""
+        if self._main is self._live:
+            return 0.0
+        return (self._live.wall_time(0.0) - self._main.wall_time(0.0)).total_seconds()
+
+    def status(self) -> CameraStatus:
+        """How the camera is doing now. Called once a second."""
+        live, frame, engine = self._live.status, self._newest, self._engine.counters
+        main = self._main.status
+        self._count_decoders()
+        ring = self.recorder.span_s
+        slot = self._eyes.slot
+        self._pace.at(self._decoded, engine.frames)
+        connected = live.connected and main.connected
+        return CameraStatus(
+            camera=self.name,
+            connected=connected,
+            reason=live.reason or main.reason or self._fault or (None if connected else "The camera is being called."),
+            last_frame_at=frame.wall_time if frame else None,
+            media_time_s=frame.media_time_s if frame else None,
+            fps=self._pace.fps, analysed_fps=self._pace.analysed_fps,
+            width_px=frame.width_px if frame else None, height_px=frame.height_px if frame else None,
+            received=self._decoded, analysed=engine.frames, looked=self._counts.looked,
+            dropped=live.dropped + (slot.dropped if slot else 0),
+            decode_errors=self._decode_errors, irregular_times=self._irregular + live.time_jumps,
+            connections=live.connections, reconnects=max(0, live.connections - 1),
+            failures=live.failures + (main.failures if main is not live else 0),
+            blind_s=round(self._time.blind_s(live.connected), 3),
+            faults=self._faults, events=engine.events, inputs=engine.inputs, inputs_unused=engine.inputs_unused,
+            state_size=self._engine.state_size() + (self._tracker.state_size() if self._tracker else 0),
+            ring_s=round(ring[1] - ring[0], 3) if ring else 0.0,
+            ring_bytes=self.recorder.bytes_kept, ring_short=self.recorder.over_limit,
+        )  # fmt: skip
+
+    # Threads
+
+    def _decode(self) -> None:
+        slot = self._eyes.slot
+        assert slot is not None
+        for frame in self._frames():
+            slot.put(frame)
+        slot.close()
+
+    def _drain(self) -> None:
+        """The main stream is only recorded here: nobody decodes its packets."""
+        for connection in self._main.connections():
+            for _ in connection.packets():
+                pass
+
+    def _analyse(self) -> None:
+        frames = iter(self._eyes.slot) if self._eyes.slot is not None else self._frames()
+        pause_s = FAULT_PAUSE_S[0]
+        while not self._closing.is_set():
+            began = self._clock()
+            try:
+                self._follow(frames)
+                break
+            except Exception as error:
+                # The camera's boundary: whatever a picture, a model or a rule did to us, the other cameras go on, and
+                # so does this one with its next frame.
+                if self._closing.is_set() and isinstance(error, MediaError):
+                    break
+                self._faults += 1
+                self._fault = f"The analysis failed and goes on: {type(error).__name__}: {error}"
+                self._log.exception("analysis failed")
+                if self._clock() - began > 10 * pause_s:
+                    pause_s = FAULT_PAUSE_S[0]
+                self._closing.wait(pause_s)
+                pause_s = min(2 * pause_s, FAULT_PAUSE_S[1])
+        for event in self._engine.finish():
+            self._raise(event)
+
+    def _follow(self, frames: Iterator[Frame]) -> None:
+        """Frames to events. Pictures of another size (a camera that was set up anew) get a gate and tracker anew."""
+        for size, group in groupby(frames, key=lambda frame: (frame.width_px, frame.height_px)):
+            gate = MotionGate(*size)
+            config = self._site.detector_of(self.name)
+            if isinstance(config, str):
+                self._tracker = blob_tracker(*size)
+            else:
+                self._tracker = Tracker(*size, min_score=config.min_score)
+            tracked = track_camera(
+                self.name, self._reset_after_reconnects(group, gate), self._eyes.look, gate=gate,
+                tracker=self._tracker, window=1, counts=self._counts,
+            )  # fmt: skip
+            self._ids = self._seen.highest_id
+            for frame in tracked:
+                self._take(self._own_ids(frame))
+
+    def _frames(self) -> Iterator[Frame]:
+        return live_frames(
+            self._live, analyse_fps=self._camera.analyse_fps, analysis_size=self._eyes.size,
+            on_decoder=self._new_decoder,
+        )  # fmt: skip
+
+    def _new_decoder(self, decoder: Decoder) -> None:
+        self._count_decoders(and_forget=True)
+        self._decoders.append(decoder)
+        self._resets.append(decoder.next_index)
+
+    def _reset_after_reconnects(self, frames: Iterable[Frame], gate: MotionGate) -> Iterator[Frame]:
+        for frame in frames:
+            if self._resets and frame.index >= self._resets[0]:
+                while self._resets and frame.index >= self._resets[0]:
+                    self._resets.popleft()
+                gate.reset()
+                self._time.reconnected()
+            yield frame
+
+    def _own_ids(self, frame: TrackedFrame) -> TrackedFrame:
+        """Ids go on where a tracker was replaced: they are never used again in a run."""
+        if not self._ids:
+            return frame
+        tracks = tuple(replace(track, track_id=track.track_id + self._ids) for track in frame.tracks)
+        return replace(frame, tracks=tracks, ended=tuple(track_id + self._ids for track_id in frame.ended))
+
+    def _take(self, frame: TrackedFrame) -> None:
+        self._receive_inputs(frame)
+        self._seen.note(frame)
+        self._time.note(frame)
+        events = self._engine.update(frame)
+        self._newest = frame
+        self._fault = None
+        for event in events:
+            self._raise(event)
+
+    def _raise(self, event: RuleEvent) -> None:
+        self._emit(event, self._seen.of(event))
+
+    def _receive_inputs(self, frame: TrackedFrame) -> None:
+        """Wall time becomes the camera's media time here, where both are known."""
+        while self._inputs and frame.wall_time is not None:
+            given = self._inputs.popleft()
+            at_s = frame.media_time_s + (given.at - frame.wall_time) / timedelta(seconds=1)
+            self._engine.receive(Input(given.camera, given.line, given.kind, at_s))
+
+    def _source(self, stream: str, settings: Settings, opener: Opener | None) -> LiveSource:
+        which = "analyse" if stream == "analyse" else "source"
+        recording = is_recording(self._site, self.name, "analyse" if stream == "analyse" else "source")
+        pauses = (0.05, 0.05) if recording else (settings.first_pause_s, settings.longest_pause_s)
+        records = stream == "source"
+        return LiveSource(
+            getattr(self._camera, which),
+            opener=opener or opener_of(self._site, self.name, "analyse" if stream == "analyse" else "source",
+                                       self._closing),
+            recorder=self.recorder if records else None,
+            lossless=self._eyes.slot is None,
+            first_pause_s=pauses[0], longest_pause_s=pauses[1],
+            clock=self._clock, wall=self._wall,
+        )  # fmt: skip
+
+    def _count_decoders(self, *, and_forget: bool = False) -> None:
+        """Sums up over connections; only the newest decoder still counts."""
+        before = getattr(self, "_before", (0, 0, 0))
+        now = before
+        if self._decoders:
+            counts = self._decoders[-1].counts
+            now = (
+                before[0] + counts.read, before[1] + counts.decode_errors, before[2] + counts.irregular_times
+            )  # fmt: skip
+        self._decoded, self._decode_errors, self._irregular = now
+        if and_forget:
+            self._before = now
+            self._decoders.clear()
