@@ -25,6 +25,13 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+_CODES: Mapping[int, str] = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    416: "range_not_satisfiable",
+    500: "internal_error",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -58,9 +65,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def of_http(_: Request, error: HTTPException) -> JSONResponse:
-        phrase = HTTPStatus(error.status_code).phrase
-        code = phrase.lower().replace(" ", "_").replace("-", "_")
-        return failure(error.status_code, code, f"{error.detail or phrase}.".replace("..", "."), None, error.headers)
+        # Python's names for a status differ between its versions; these codes are part of the API.
+        code = _CODES.get(error.status_code, "request_failed")
+        message = f"{str(error.detail).rstrip('.')}."
+        return failure(error.status_code, code, message, None, error.headers)
 
     @app.exception_handler(RequestValidationError)
     def of_validation(_: Request, error: RequestValidationError) -> JSONResponse:
