@@ -17,7 +17,7 @@ import supervision as sv
 
 from pipeline.camera import track_camera
 from pipeline.motion import Motion, MotionGate
-from pipeline.motion_policy import CameraCounts
+from pipeline.motion_policy import CameraCounts, LookPolicy
 from pipeline.motion_track import blob_tracker
 from pipeline.track import Tracker, TrackUpdate
 from pipeline.types import Box, Frame, TrackedFrame
@@ -252,6 +252,21 @@ def test_motion_detector_follows_whatever_moves() -> None:
     assert {track.track_id for one in present for track in one.tracks} == {present[0].tracks[0].track_id}
     assert np.mean([len(one.tracks) == 1 for one in present]) >= 0.97
     assert not any(one.tracks for one in tracked if one.media_time_s < 6.0 or one.media_time_s >= 36.0)
+
+
+def test_looks_when_something_stands_where_nothing_stood_and_ever_more_rarely_while_it_stays() -> None:
+    policy = LookPolicy()
+    box = (10.0, 10.0, 50.0, 90.0)
+    looks = []
+    for k in range(600):
+        t = k / 5.0
+        still = (box,) if t >= 40.0 else ()
+        if policy.due(Motion(t, False, (), t >= 3.0, False, still=still), ()):
+            looks.append(t)
+    assert [t for t in looks if t < 40.0] == [*(k / 5.0 for k in range(15)), 33.0]
+    assert [t for t in looks if 40.0 <= t < 43.0] == [k / 5.0 for k in range(200, 213)]
+    waits = np.diff([t for t in looks if t >= 42.4])
+    assert waits.round(1).tolist() == [8.0, 16.0, 30.0]
 
 
 def crossings(tracked: list[TrackedFrame], y: float) -> list[tuple[float, str]]:
