@@ -81,14 +81,15 @@ class LibraryTracker:
     def _new(self, group: str) -> Any:
         import trackers
 
+        born, strong = {"track_activation_threshold": self._min_score}, {"high_conf_det_threshold": 0.4}
         kinds = {
-            "botsort": (trackers.BoTSORTTracker, {"enable_cmc": False, "high_conf_det_threshold": 0.4}),
-            "bytetrack": (trackers.ByteTrackTracker, {"high_conf_det_threshold": 0.4}),
-            "ocsort": (trackers.OCSORTTracker, {"high_conf_det_threshold": 0.4}),
-            "cbiou": (trackers.CBIoUTracker, {}),
+            "botsort": (trackers.BoTSORTTracker, {**born, **strong, "enable_cmc": False}),
+            "bytetrack": (trackers.ByteTrackTracker, {**born, **strong}),
+            "ocsort": (trackers.OCSORTTracker, strong),
+            "cbiou": (trackers.CBIoUTracker, born),
         }
         kind, options = kinds[self._name]
-        self._groups[group] = kind(track_activation_threshold=self._min_score, **options)
+        self._groups[group] = kind(**options)
         return self._groups[group]
 
     def _tracks(self, group: str, result: sv.Detections) -> list[Track]:
