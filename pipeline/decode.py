@@ -204,7 +204,7 @@ def _combed_out(image: Image) -> Image:
 
     So still parts, a number plate say, keep all their lines. Analysis needs none of this: shrinking averages fields.
     """
-    lines = image[: image.shape[0] // 2 * 2 - 1].astype(np.int16)
+    lines = image[: image.shape[0] // 2 * 2 - 1].astype(np.int32)
     above, here, below = lines[:-1:2], lines[1::2], lines[2::2]
     stands_out = np.any((above - here) * (below - here) > COMB**2, axis=2)
     comb = cv2.dilate(np.asarray(stands_out, np.uint8), np.ones((3, 3), np.uint8))

@@ -73,7 +73,7 @@ def reason(error: Exception, name: str, address: str | Path, *, live: bool) -> s
         return f"{name}: the server is there but has nothing at this path (404)."
     if isinstance(error, av.error.ConnectionRefusedError):
         return f"{name}: nothing answers at this address and port (connection refused)."
-    if isinstance(error, av.error.DecoderNotFoundError):
+    if isinstance(error, av.error.DecoderNotFoundError | av.error.PatchWelcomeError):
         return f"{name}: the video is in a format that this build cannot decode."
     if isinstance(error, av.error.EOFError) and live:
         return f"{name}: the connection was closed before any video came."

@@ -36,7 +36,8 @@ class Template:
         self.pixel_format = pixel_format
         self.audio_codec: str | None = None
         self.audio: Any | None = None
-        if audio is not None and audio.codec_context is not None:
+        # A stream without a rate is a damaged file's invention, and no container takes it.
+        if audio is not None and audio.codec_context is not None and audio.codec_context.sample_rate > 0:
             self.audio_codec = str(audio.codec_context.codec.canonical_name)
             try:
                 self.audio = self._holder.add_stream_from_template(audio, opaque=True)
@@ -136,7 +137,7 @@ def copy_packets(
         fresh.pts, fresh.dts = round((pts_s - start) / base), round((dts_s - start) / base)
         if target.index in lasts and fresh.dts <= lasts[target.index]:
             fresh.dts = lasts[target.index] + 1
-            fresh.pts = max(fresh.pts, fresh.dts)
+        fresh.pts = max(fresh.pts, fresh.dts)
         lasts[target.index] = fresh.dts
         if is_video and not fresh.duration:
             # Without it MP4 gives the last picture no time, and players leave it out.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -110,7 +111,7 @@ class Source:
         while self._begin():
             ended = False
             try:
-                for packet in self.container.demux(*streams):
+                for packet in _demuxed(self.container, *streams):
                     if self._closing.is_set():
                         return
                     if packet.size:
@@ -222,6 +223,15 @@ def _options(address: str, kind: str, read_timeout_s: float, rtsp_transport: str
     return options
 
 
+def _demuxed(container: Any, *streams: Any) -> Iterator[av.Packet[Any]]:
+    """The packets of some streams.
+
+    PyAV stumbles at the end over a stream that only the middle of a damaged file announced.
+    """
+    with suppress(IndexError):
+        yield from container.demux(*streams)
+
+
 def _video_stream(container: Any, name: str) -> Any:
     for stream in container.streams.video:
         if stream.disposition & Disposition.attached_pic:
@@ -247,7 +257,7 @@ def _describe(container: Any, video: Any, audio: Any) -> StreamInfo:
         codec=context.codec.canonical_name,
         duration_s=duration if duration and duration > 0 else None,
         creation_time=_creation_time(container.metadata.get("creation_time")),
-        average_fps=_fps(video.average_rate) or _fps(video.guessed_rate),
+        average_fps=_average_fps(_fps(video.average_rate), _fps(video.guessed_rate)),
         has_audio=audio is not None,
         audio_codec=audio.codec_context.codec.canonical_name
         if audio is not None and audio.codec_context is not None
@@ -255,6 +265,13 @@ def _describe(container: Any, video: Any, audio: Any) -> StreamInfo:
         pixel_format=context.pix_fmt,
         container=container.format.name,
     )
+
+
+def _average_fps(average: float | None, guessed: float | None) -> float | None:
+    """The average, unless one broken timestamp has spoilt it."""
+    if average is not None and average < 1 and guessed is not None and guessed >= 1:
+        return guessed
+    return average or guessed
 
 
 def _fps(rate: Fraction | None) -> float | None:
@@ -281,9 +298,11 @@ def _find_first_picture(source: Source, options: dict[str, str], *, needed: bool
     frame = None
     last_error: Exception | None = None
     with av.open(str(source.address), options=options, metadata_errors="replace") as container:
-        stream = container.streams[source.video.index]
+        stream = next((one for one in container.streams.video if one.index == source.video.index), None)
+        if stream is None:
+            raise MediaError(f"{source.name}: is damaged: what it holds cannot be told.")
         try:
-            for count, packet in enumerate(container.demux(stream)):
+            for count, packet in enumerate(_demuxed(container, stream)):
                 try:
                     frame = next(iter(packet.decode()), None)
                 except av.FFmpegError as error:

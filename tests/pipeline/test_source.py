@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import threading
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from pipeline.clip import picture_at
+from pipeline.clip import cut_clip, picture_at
+from pipeline.decode import Decoder
 from pipeline.errors import MediaError, StreamLostError
 from pipeline.source import mask_text, mask_url, open_source
 from tests.pipeline.media_kit import numbered, write_video
@@ -288,3 +291,28 @@ def test_other_protocols_are_refused(address: str) -> None:
 def test_missing_capture_device_is_one_sentence() -> None:
     with pytest.raises(StreamLostError, match=r"^/dev/video99: cannot be opened: .*\.$"):
         open_source("/dev/video99")
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "avi", "ts"])
+def test_recordings_damaged_anywhere_never_end_in_a_traceback(tmp_path: Path, kind: str) -> None:
+    whole = write_video(
+        tmp_path / f"whole.{kind}", frames=30, codec="mpeg4" if kind == "avi" else "libx264"
+    ).read_bytes()
+    dice = random.Random(kind)
+    path = tmp_path / f"damaged.{kind}"
+    opened = 0
+    for _ in range(25):
+        data = bytearray(whole)
+        for _ in range(dice.choice((1, 5, 50, 500))):
+            data[dice.randrange(len(data) if dice.random() < 0.5 else 2000)] = dice.randrange(256)
+        path.write_bytes(data[: dice.randrange(len(data) // 2, len(data))] if dice.random() < 0.3 else data)
+        try:
+            with open_source(path) as source:
+                decoder = Decoder(source, analyse_fps=5, analysis_size=(64, 48))
+                times = [frame.media_time_s for frame in decoder.frames(source.packets())]
+            assert all(later > earlier for earlier, later in pairwise(times))
+            opened += 1
+            cut_clip(path, 1.0, 1.5, tmp_path / "clip.mp4", pre_roll_s=0.5, post_roll_s=0.5)
+        except MediaError as refusal:
+            assert str(refusal).endswith(".")
+    assert opened > 0
