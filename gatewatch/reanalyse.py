@@ -220,6 +220,7 @@ class _Run:
         return done
 
     def _tracked(self, spool: Spool, executor: ThreadPoolExecutor) -> Any:
+        from pipeline.motion_track import blob_tracker
         from pipeline.track import Tracker
 
         config = self.plan.site.detector_of(self.plan.camera)
@@ -232,7 +233,10 @@ class _Run:
             assert kept is not None
             return kept
 
-        tracker = Tracker(*self.size) if isinstance(config, str) else Tracker(*self.size, min_score=config.min_score)
+        if isinstance(config, str):
+            tracker = blob_tracker(*self.size)
+        else:
+            tracker = Tracker(*self.size, min_score=config.min_score)
         return track_camera(
             self.plan.camera,
             self.reader.frames(self.stopper.check),
