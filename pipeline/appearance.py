@@ -34,7 +34,7 @@ def describe(image: Image, boxes: FloatArray, source_size: tuple[int, int]) -> F
         y0, y1 = int(max(top, 0)), int(min(bottom, height))
         if x1 - x0 < 2 or y1 - y0 < 6:
             continue
-        patch = cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_BGR2HSV)
+        patch = np.asarray(cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_BGR2HSV), dtype=np.uint8)
         middle = (y1 - y0) // 2
         features[row] = np.concatenate([_histogram(patch[:middle]), _histogram(patch[middle:])])
     return features
