@@ -48,7 +48,7 @@ class Pen:
         if length == 0:
             return
         ux, uy = (end[0] - start[0]) / length, (end[1] - start[1]) / length
-        head = min(self.stroke_px * 5.5, length * 0.6)
+        head = min(self.stroke_px * 7, length * 0.6)
 
         def triangle(grow: float) -> list[Xy]:
             tip = (end[0] + ux * grow * 1.6, end[1] + uy * grow * 1.6)

@@ -83,7 +83,7 @@ def draw_snapshot(
 
     scale = 3 if max(width, height) <= 1000 else 2 if max(width, height) <= 2200 else 1
     layer = Pillow.new("RGBA", (width * scale, height * scale), (0, 0, 0, 0))
-    pen = Pen(ImageDraw.Draw(layer), scale, max(1.4, min(width, height) / 330))
+    pen = Pen(ImageDraw.Draw(layer), scale, max(1.8, min(width, height) / 330))
     size = (float(width), float(height))
     _draw_place(pen, facts, size, zone_points, line_points)
     if box is not None:
@@ -121,7 +121,7 @@ def _draw_place(
         for point in points:
             pen.dot(point, _PLACE_COLOUR, 1.6)
         if facts.get("direction") is not None:
-            start, end = _crossing_arrow(points, facts, size, pen.stroke_px * 14)
+            start, end = _crossing_arrow(points, facts, size, pen.stroke_px * 20)
             pen.arrow(start, end, _PLACE_COLOUR)
 
 

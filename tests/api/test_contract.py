@@ -11,7 +11,11 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from api.alerts import Clip
 from api.app import create_app
@@ -50,7 +54,9 @@ def test_every_answer_is_as_documented(served: schemathesis.BaseSchema, mode: Ge
         def check(case: schemathesis.Case) -> None:
             if mode is GenerationMode.POSITIVE:
                 case.query.pop("cursor", None)  # Opaque: no schema says which texts the list gave out.
-            case.call_and_validate()
+            # In a query a list of one is written as its only element, so a "wrong" scalar is right: not this check there.
+            excluded = [negative_data_rejection] if case.operation.path == "/api/v1/alerts" else []
+            case.call_and_validate(excluded_checks=excluded)
             if "alert_id" in case.path_parameters:
                 # Chance does not find an alert that is there: the same request once more, for one that is.
                 case.path_parameters["alert_id"] = KNOWN
