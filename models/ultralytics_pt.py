@@ -30,11 +30,14 @@ def exported(weights: Path) -> Path:
     return target if target.is_file() else export_pt(weights, target)
 
 
-def export_pt(weights: Path, target: Path, *, input_px: int = 640, dynamic: bool = True) -> Path:
+def export_pt(
+    weights: Path, target: Path, *, input_px: int = 640, dynamic: bool = True, end_to_end: bool = False
+) -> Path:
     """Exports `weights` to the ONNX file `target` and gives its path.
 
     With `dynamic` the graph takes any batch and any size that is a multiple of the stride; without, squares of
-    `input_px`. Raises ModelError where the extra is not installed or the file is no detector.
+    `input_px`. With `end_to_end` a network that can (YOLOv10, 26) gives one box per object by itself.
+    Raises ModelError where the extra is not installed or the file is no detector.
     """
     if not weights.is_file():
         raise ModelError(f"{weights}: no such file")
@@ -56,7 +59,11 @@ def export_pt(weights: Path, target: Path, *, input_px: int = 640, dynamic: bool
                 model = YOLO(copy)
                 if model.task != "detect":
                     raise ModelError(f"{weights}: expected a detector, found a model for the task {model.task}")
-                made = model.export(format="onnx", imgsz=input_px, dynamic=dynamic, simplify=False, device="cpu")
+                # To this library "no suppression at all" means the end-to-end head.
+                head = {"nms": False} if end_to_end else {}
+                made = model.export(
+                    format="onnx", imgsz=input_px, dynamic=dynamic, simplify=False, device="cpu", **head
+                )
         except BROKEN_FILE as error:
             raise ModelError(f"{weights}: Ultralytics cannot export it: {error}") from error
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -98,6 +98,9 @@ def export_weights(
     weights: Annotated[Path, typer.Argument(help="Ultralytics weights (.pt).")],
     out: Out = None,
     input_px: Annotated[int, typer.Option("--input-px", help="Size of the square the export is traced with.")] = 640,
+    end_to_end: Annotated[
+        bool, typer.Option("--end-to-end", help="Let YOLOv10 or 26 give one box per object by itself.")
+    ] = False,
     fixed: Annotated[bool, typer.Option("--fixed", help="Fix batch and size in the graph.")] = False,
 ) -> None:
     """Make an ONNX file from Ultralytics .pt weights (needs the extra `ultralytics`)."""
@@ -105,7 +108,8 @@ def export_weights(
     from models.load import load_detector
     from models.ultralytics_pt import export_pt
 
-    target = export_pt(weights, out or weights_folder() / f"{weights.stem}.onnx", input_px=input_px, dynamic=not fixed)
+    place = out or weights_folder() / f"{weights.stem}.onnx"
+    target = export_pt(weights, place, input_px=input_px, dynamic=not fixed, end_to_end=end_to_end)
     detector = load_detector(str(target))
     typer.echo(f"{target} (family {detector.family.name}, SHA-256 {sha256_of(target)})")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
+import models.family
+from models.boxes import GROUPS
 from models.family import families
 from models.load import load_detector
 from models.types import LABELS, ModelError
+from pipeline.types import GROUPS as PIPELINE_GROUPS
 from tests.models.graphs import constant_graph, echo_graph
 
 HEIGHT, WIDTH = 64, 96
@@ -35,6 +40,26 @@ def logit(share):
 
 def test_all_families_are_found_by_their_file_names():
     assert set(families()) == {"nanodet", "yolo", "yolox", "detr"}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("import nowhere_to_be_found\n", "models/family_odd.py: a detector family that does not import"),
+        ("answer = 42\n", "models/family_odd.py: expected one subclass of Family, found 0"),
+    ],
+)
+def test_a_broken_family_file_is_refused_with_its_name(content, sentence, tmp_path, monkeypatch):
+    (tmp_path / "family_odd.py").write_text(content)
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    with pytest.raises(ModelError, match=sentence):
+        models.family._family_of(tmp_path / "family_odd.py")
+    sys.modules.pop("models.family_odd", None)
+
+
+def test_labels_suppressed_together_are_those_that_the_tracker_groups():
+    ours = {group for group in PIPELINE_GROUPS.values() if group != ("object",)}
+    assert {frozenset(group) for group in GROUPS} == {frozenset(group) for group in ours}
 
 
 def test_nanodet_plus_anchors_sit_on_cell_corners(tmp_path):

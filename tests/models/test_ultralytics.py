@@ -1,6 +1,6 @@
 """Networks built by Ultralytics from their descriptions (random weights), exported, and run by us and by Ultralytics.
 
-Needs the extra `ultralytics`: `make test-ultralytics`, or this file with the pytest of an environment that has it.
+Needs the extra `ultralytics`, which is not in the test set-up: docs/detectors.md says how to run this file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from models.types import LABELS
 pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("ultralytics") is None,
-        reason="needs the extra `ultralytics` (AGPL-3.0, not part of the test set-up): make test-ultralytics",
+        reason="needs the extra `ultralytics` (AGPL-3.0, not in the test set-up): docs/detectors.md says how",
     ),
     pytest.mark.filterwarnings("ignore"),  # torch and its exporter warn about themselves
 ]
@@ -104,23 +104,35 @@ def has(box, score, label, boxes, scores, labels):
     return bool(alike.any())
 
 
-@pytest.mark.parametrize(
-    "description", ["yolov5n.yaml", "yolov8n.yaml", "yolo11n.yaml", "yolov10n.yaml", "yolo26n.yaml"]
-)
+NETWORKS = [
+    ("yolov5n.yaml", False),
+    ("yolov8n.yaml", False),
+    ("yolo11n.yaml", False),
+    ("yolov10n.yaml", False),
+    ("yolov10n.yaml", True),
+    ("yolo26n.yaml", False),
+    ("yolo26n.yaml", True),
+]
+
+
+@pytest.mark.parametrize(("description", "end_to_end"), NETWORKS)
 @pytest.mark.parametrize("dynamic", [True, False], ids=["open size", "fixed size"])
-def test_boxes_are_those_of_ultralytics_own_predictor(description, dynamic, tmp_path):
+def test_boxes_are_those_of_ultralytics_own_predictor(description, end_to_end, dynamic, tmp_path):
     from ultralytics import YOLO
 
     from models.load import load_detector
     from models.ultralytics_pt import export_pt
 
     weights = save_random(description, tmp_path / "random.pt")
-    path = export_pt(weights, tmp_path / "random.onnx", input_px=320, dynamic=dynamic)
+    path = export_pt(weights, tmp_path / "random.onnx", input_px=320, dynamic=dynamic, end_to_end=end_to_end)
     image = picture(200 if dynamic else 320, 320)
-    everything = load_detector(str(path), input_px=320, min_score=0.0, nms_iou=1.0).detect([image])[0]
+    detector = load_detector(str(path), input_px=320, min_score=0.0, nms_iou=1.0)
+    assert detector.family.one_box_per_object == end_to_end
+    everything = detector.detect([image])[0]
     threshold = float(everything.confidence[BOXES])
     # Each is asked for slightly weaker boxes too, so that no rounding at the threshold decides.
     options = {"imgsz": 320, "conf": threshold - SLACK, "iou": 1.0, "classes": OURS_IN_COCO, "verbose": False}
+    options |= {"nms": False} if end_to_end else {}
     theirs = YOLO(weights).predict(image, device="cpu", **options)[0].boxes
     names = dict(zip(OURS_IN_COCO, LABELS, strict=True))
     their_boxes, their_scores = theirs.xyxy.numpy(), theirs.conf.numpy()
