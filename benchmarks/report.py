@@ -32,7 +32,7 @@ def about(weights: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def shortened(footage: Path, seconds: float | None) -> Iterator[Path]:
-    """The footage, or a copy of its packets up to the first key frame after `seconds`; the copy goes away afterwards."""
+    """The footage, or a passing copy of its packets up to the first key frame at or after `seconds`."""
     if seconds is None:
         yield footage
         return

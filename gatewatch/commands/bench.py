@@ -60,11 +60,11 @@ def speed(
 
 @app.command()
 def still(
-    footage: Footage = None, weights: Weights = "nanodet-g", input_px: InputPx = 448,
+    weights: Weights = "nanodet-g", input_px: InputPx = 448,
     short: Short = False, json_file: ToFile = None, compare: Compare = False,
 ) -> None:  # fmt: skip
     """What a still scene costs, relative to an analysed one."""
-    _finish({"still": _still(footage, weights, input_px, short)}, weights, json_file, compare, short)
+    _finish({"still": _still(weights, input_px, short)}, weights, json_file, compare, short)
 
 
 @app.command("all")
@@ -78,7 +78,7 @@ def everything(
         "accuracy": lambda: _accuracy(None, None, weights, input_px, short),
         "events": lambda: _events(None, None, weights, input_px, short),
         "speed": lambda: _speed(None, weights, input_px, short),
-        "still": lambda: _still(None, weights, input_px, short),
+        "still": lambda: _still(weights, input_px, short),
     }
     for name, job in jobs.items():
         if name != "speed" and not (SHARED / "footage").is_dir():
@@ -119,11 +119,11 @@ def _speed(footage: Path | None, weights: str, input_px: int, short: bool) -> di
         return {**result, "footage": path.name}
 
 
-def _still(footage: Path | None, weights: str, input_px: int, short: bool) -> dict[str, Any]:
-    from benchmarks.still import REPEATS, run
+def _still(weights: str, input_px: int, short: bool) -> dict[str, Any]:
+    from benchmarks.still import run
 
-    path = footage or SHARED / "footage/one-by-one-person-detection.mp4"
-    return _told(lambda: run(path, weights=weights, input_px=input_px, repeats=1 if short else REPEATS))
+    more = {"repeats": 1, "clips": 1} if short else {}
+    return _told(lambda: run(SHARED / "footage", weights=weights, input_px=input_px, **more))
 
 
 def _shortened(path: Path, seconds: float | None) -> Any:
