@@ -113,11 +113,13 @@ def what_to_do(row: Row) -> str:
     """One sentence on how to get weights that are not there."""
     if row.origin == "export":
         return f"{row.name} is not part of Gatewatch: {row.how}, and put the result at {row.path}"
+    return f"run `gatewatch models pull {row.name}`, or {by_hand(row)}"
+
+
+def by_hand(row: Row) -> str:
+    """What to fetch and where to put it on a machine without a network."""
     hashed = f" with SHA-256 {row.sha256}" if row.sha256 else ""
-    return (
-        f"run `gatewatch models pull {row.name}`, or, without a network, fetch {row.url} elsewhere"
-        f"{hashed} and put it at {row.path}"
-    )
+    return f"without a network, fetch {row.url} elsewhere{hashed} and put it at {row.path}"
 
 
 def verify(row: Row) -> str:

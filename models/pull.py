@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from models.catalogue import Row, expected_sha256, pin_file, sha256_of, what_to_do
+from models.catalogue import Row, by_hand, expected_sha256, pin_file, sha256_of, what_to_do
 from models.types import ModelError
 
 CHUNK = 1 << 16
@@ -50,7 +50,7 @@ def pull(
         if isinstance(error, urllib.error.HTTPError):
             error.close()
         kept = f" ({part.stat().st_size} bytes are kept for the next try)" if part.is_file() else ""
-        raise ModelError(f"{row.name}: cannot fetch {row.url}: {_reason(error)}{kept}; {what_to_do(row)}") from error
+        raise ModelError(f"{row.name}: cannot fetch {row.url}: {_reason(error)}{kept}; {by_hand(row)}") from error
     _accept(row, part, expected)
     return row.path
 
