@@ -9,14 +9,13 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from pathlib import Path
 
 TIME_LIMIT_S = 240
 
 
 def main() -> int:
     """Returns 0 when the server started, answered and stopped as it should."""
-    command = [str(Path(sys.executable).with_name("gatewatch")), "demo", "--port", "0", "--out"]
+    command = [sys.executable, "-m", "gatewatch", "demo", "--port", "0", "--out"]
     with tempfile.TemporaryDirectory() as out:
         server = subprocess.Popen([*command, out], stdout=subprocess.PIPE, text=True)
         assert server.stdout is not None

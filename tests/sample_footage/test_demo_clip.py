@@ -16,7 +16,7 @@ import sample_footage
 
 FOLDER = Path(sample_footage.__file__).parent
 CLIP = FOLDER / "pedestrians.mp4"
-START_S, RAISED_S = 1.5, 1.5
+START_S, RAISED_S = 1.0, 1.0
 """How far an event may lie from the expected one where the processor rounds differently."""
 
 
