@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.alerts import Action, Reason, State, allowed_actions
 from api.records import MediaState, Record
@@ -34,15 +34,17 @@ class _In(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _whole(value: object) -> object:
+    # JSON knows one kind of number: 3.0 is an integer there.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Whole = Annotated[int, Field(strict=True, ge=1, le=2**31), BeforeValidator(_whole)]
 Version = Annotated[
-    int | None,
+    _Whole | None,
     Field(
-        default=None,
-        ge=1,
-        le=2**31,
-        strict=True,
         description="The version that the caller looked at; where the alert has moved on, nothing is done and 409 "
-        "`stale_version` says so. Left out: whatever the version.",
+        "`stale_version` says so. Left out: whatever the version."
     ),
 ]
 

@@ -54,7 +54,7 @@ def test_every_answer_is_as_documented(served: schemathesis.BaseSchema, mode: Ge
         def check(case: schemathesis.Case) -> None:
             if mode is GenerationMode.POSITIVE:
                 case.query.pop("cursor", None)  # Opaque: no schema says which texts the list gave out.
-            # In a query a list of one is written as its only element, so a "wrong" scalar is right: not this check there.
+            # A query writes a list of one as its only element, so a "wrong" scalar is right there.
             excluded = [negative_data_rejection] if case.operation.path == "/api/v1/alerts" else []
             case.call_and_validate(excluded_checks=excluded)
             if "alert_id" in case.path_parameters:
