@@ -1,7 +1,7 @@
 """One live camera: its streams, ring, gate, tracker and rules, each in the thread where it belongs.
 
-    read (LiveSource) -> ring (Recorder)
-                      -> decode -> newest-frame slot -> gate, look, track, rules -> events
+read (LiveSource) -> ring (Recorder)
+                  -> decode -> newest-frame slot -> gate, look, track, rules -> events
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import structlog
 
 from gatewatch.live_messages import CameraStatus, InputGiven, Seen
 from gatewatch.live_seen import LastSeen
-from gatewatch.live_source import Opener, is_recording, opener_of
+from gatewatch.live_source import Opener, Stream, is_recording, opener_of
 from gatewatch.live_status import Pace, RuleTime
 from gatewatch.site import Site
 from gatewatch.version import version
+from pipeline.address import mask_text
 from pipeline.budget import NewestFrame
 from pipeline.camera import CameraCounts, track_camera
-from pipeline.decode import Decoder
+from pipeline.decode import DecodeCounts, Decoder
 from pipeline.errors import MediaError
 from pipeline.live_source import LiveSource, live_frames
 from pipeline.motion import MotionGate
@@ -47,7 +48,9 @@ Size = Callable[[int, int], tuple[int, int]]
 RING_BYTES = 64_000_000
 RING_SPARE_S = 15.0
 """How much more the ring keeps than pre-roll and the longest dwell: settling, the way of a request, late streams."""
-FAULT_PAUSE_S = (1.0, 30.0)
+FAULT_PAUSE_S = (0.5, 30.0)
+STEADY_S = 30.0
+"""After this long without a fault the pauses begin anew."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +112,14 @@ class LiveCamera:
         self._seen = LastSeen()
         self._pace = Pace(clock)
         self._time = RuleTime(clock)
-        self._decoders: list[Decoder] = []
-        self._decoded = self._decode_errors = self._irregular = 0
+        self._decoder: Decoder | None = None
+        self._before = DecodeCounts()
         self._resets: deque[int] = deque()
         self._newest: TrackedFrame | None = None
         self._tracker: Tracker | None = None
         self._ids = 0
+        """What is added to the tracker's ids."""
+        self._orphans: tuple[int, ...] = ()
         self._faults = 0
         self._fault: str | None = None
         self._threads = [threading.Thread(target=self._analyse, name=f"analyse {name}", daemon=True)]
@@ -163,10 +168,10 @@ class LiveCamera:
         """How the camera is doing now. Called once a second."""
         live, frame, engine = self._live.status, self._newest, self._engine.counters
         main = self._main.status
-        self._count_decoders()
+        decoded = self._decoded()
         ring = self.recorder.span_s
         slot = self._eyes.slot
-        self._pace.at(self._decoded, engine.frames)
+        self._pace.at(decoded.read, engine.frames)
         connected = live.connected and main.connected
         return CameraStatus(
             camera=self.name,
@@ -176,9 +181,9 @@ class LiveCamera:
             media_time_s=frame.media_time_s if frame else None,
             fps=self._pace.fps, analysed_fps=self._pace.analysed_fps,
             width_px=frame.width_px if frame else None, height_px=frame.height_px if frame else None,
-            received=self._decoded, analysed=engine.frames, looked=self._counts.looked,
+            received=decoded.read, analysed=engine.frames, looked=self._counts.looked,
             dropped=live.dropped + (slot.dropped if slot else 0),
-            decode_errors=self._decode_errors, irregular_times=self._irregular + live.time_jumps,
+            decode_errors=decoded.decode_errors, irregular_times=decoded.irregular_times + live.time_jumps,
             connections=live.connections, reconnects=max(0, live.connections - 1),
             failures=live.failures + (main.failures if main is not live else 0),
             blind_s=round(self._time.blind_s(live.connected), 3),
@@ -193,9 +198,12 @@ class LiveCamera:
     def _decode(self) -> None:
         slot = self._eyes.slot
         assert slot is not None
-        for frame in self._frames():
-            slot.put(frame)
-        slot.close()
+
+        def decode() -> None:
+            for frame in self._frames():
+                slot.put(frame)
+
+        self._guarded(decode)
 
     def _drain(self) -> None:
         """The main stream is only recorded here: nobody decodes its packets."""
@@ -204,32 +212,35 @@ class LiveCamera:
                 pass
 
     def _analyse(self) -> None:
-        frames = iter(self._eyes.slot) if self._eyes.slot is not None else self._frames()
+        slot = self._eyes.slot
+        self._guarded(lambda: self._follow(self._frames() if slot is None else iter(slot)))
+        for event in self._engine.finish():
+            self._raise(event)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """The camera's boundary: whatever a picture, a model or a rule does to us, the other cameras go on, and so does
+        this one with its next frame."""
         pause_s = FAULT_PAUSE_S[0]
         while not self._closing.is_set():
             began = self._clock()
             try:
-                self._follow(frames)
-                break
-            except Exception as error:
-                # The camera's boundary: whatever a picture, a model or a rule did to us, the other cameras go on, and
-                # so does this one with its next frame.
+                work()
+            except Exception as error:  # noqa: BLE001 - the boundary said above
                 if self._closing.is_set() and isinstance(error, MediaError):
-                    break
+                    return
                 self._faults += 1
-                self._fault = f"The analysis failed and goes on: {type(error).__name__}: {error}"
+                self._fault = f"The analysis failed and is tried again: {type(error).__name__}: {mask_text(str(error))}"
                 self._log.exception("analysis failed")
-                if self._clock() - began > 10 * pause_s:
-                    pause_s = FAULT_PAUSE_S[0]
+                pause_s = FAULT_PAUSE_S[0] if self._clock() - began > STEADY_S else min(2 * pause_s, FAULT_PAUSE_S[1])
                 self._closing.wait(pause_s)
-                pause_s = min(2 * pause_s, FAULT_PAUSE_S[1])
-        for event in self._engine.finish():
-            self._raise(event)
 
     def _follow(self, frames: Iterator[Frame]) -> None:
         """Frames to events. Pictures of another size (a camera that was set up anew) get a gate and tracker anew."""
         for size, group in groupby(frames, key=lambda frame: (frame.width_px, frame.height_px)):
             gate = MotionGate(*size)
+            if self._tracker is not None:
+                self._orphans += tuple(track_id + self._ids for track_id in self._tracker.finish())
+            self._ids = self._seen.highest_id
             config = self._site.detector_of(self.name)
             if isinstance(config, str):
                 self._tracker = blob_tracker(*size)
@@ -239,7 +250,6 @@ class LiveCamera:
                 self.name, self._reset_after_reconnects(group, gate), self._eyes.look, gate=gate,
                 tracker=self._tracker, window=1, counts=self._counts,
             )  # fmt: skip
-            self._ids = self._seen.highest_id
             for frame in tracked:
                 self._take(self._own_ids(frame))
 
@@ -250,8 +260,7 @@ class LiveCamera:
         )  # fmt: skip
 
     def _new_decoder(self, decoder: Decoder) -> None:
-        self._count_decoders(and_forget=True)
-        self._decoders.append(decoder)
+        self._before, self._decoder = self._decoded(), decoder
         self._resets.append(decoder.next_index)
 
     def _reset_after_reconnects(self, frames: Iterable[Frame], gate: MotionGate) -> Iterator[Frame]:
@@ -264,11 +273,13 @@ class LiveCamera:
             yield frame
 
     def _own_ids(self, frame: TrackedFrame) -> TrackedFrame:
-        """Ids go on where a tracker was replaced: they are never used again in a run."""
-        if not self._ids:
+        """Ids go on where a tracker was replaced, whose tracks end now: they are never used again in a run."""
+        if not self._ids and not self._orphans:
             return frame
         tracks = tuple(replace(track, track_id=track.track_id + self._ids) for track in frame.tracks)
-        return replace(frame, tracks=tracks, ended=tuple(track_id + self._ids for track_id in frame.ended))
+        ended = (*self._orphans, *(track_id + self._ids for track_id in frame.ended))
+        self._orphans = ()
+        return replace(frame, tracks=tracks, ended=ended)
 
     def _take(self, frame: TrackedFrame) -> None:
         self._receive_inputs(frame)
@@ -290,31 +301,22 @@ class LiveCamera:
             at_s = frame.media_time_s + (given.at - frame.wall_time) / timedelta(seconds=1)
             self._engine.receive(Input(given.camera, given.line, given.kind, at_s))
 
-    def _source(self, stream: str, settings: Settings, opener: Opener | None) -> LiveSource:
-        which = "analyse" if stream == "analyse" else "source"
-        recording = is_recording(self._site, self.name, "analyse" if stream == "analyse" else "source")
+    def _source(self, stream: Stream, settings: Settings, opener: Opener | None) -> LiveSource:
+        recording = is_recording(self._site, self.name, stream)
         pauses = (0.05, 0.05) if recording else (settings.first_pause_s, settings.longest_pause_s)
-        records = stream == "source"
         return LiveSource(
-            getattr(self._camera, which),
-            opener=opener or opener_of(self._site, self.name, "analyse" if stream == "analyse" else "source",
-                                       self._closing),
-            recorder=self.recorder if records else None,
+            getattr(self._camera, stream),
+            opener=opener or opener_of(self._site, self.name, stream, self._closing),
+            recorder=self.recorder if stream == "source" else None,
             lossless=self._eyes.slot is None,
             first_pause_s=pauses[0], longest_pause_s=pauses[1],
             clock=self._clock, wall=self._wall,
         )  # fmt: skip
 
-    def _count_decoders(self, *, and_forget: bool = False) -> None:
-        """Sums up over connections; only the newest decoder still counts."""
-        before = getattr(self, "_before", (0, 0, 0))
-        now = before
-        if self._decoders:
-            counts = self._decoders[-1].counts
-            now = (
-                before[0] + counts.read, before[1] + counts.decode_errors, before[2] + counts.irregular_times
-            )  # fmt: skip
-        self._decoded, self._decode_errors, self._irregular = now
-        if and_forget:
-            self._before = now
-            self._decoders.clear()
+    def _decoded(self) -> DecodeCounts:
+        """Summed up over connections."""
+        past, now = self._before, self._decoder.counts if self._decoder else DecodeCounts()
+        return DecodeCounts(
+            past.read + now.read, past.analysed + now.analysed, past.decode_errors + now.decode_errors,
+            past.irregular_times + now.irregular_times,
+        )  # fmt: skip

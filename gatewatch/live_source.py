@@ -62,5 +62,3 @@ def is_recording(site: Site, camera: str, stream: Stream) -> bool:
     """Whether a stream of a site is a file, which is played over and over."""
     raw = getattr(site.cameras[camera], stream) or site.cameras[camera].source
     return source_kind(raw) == "file"
-
-

@@ -1,0 +1,165 @@
+"""What the API process does with a worker's messages: events become alerts, alerts ask for evidence."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from api.desk import Desk
+from api.errors import DeskError, InvalidError, NotFoundError, UnavailableError
+from api.routes_service import InputMessage
+from gatewatch.live_board import Board
+from gatewatch.live_messages import (
+    CameraStatus,
+    ClipsDone,
+    EventRaised,
+    EvidenceWanted,
+    FromWorker,
+    InputGiven,
+    Report,
+    SnapshotDone,
+)
+from gatewatch.live_words import say
+from gatewatch.site import Site
+from gatewatch.words import event_line
+
+if TYPE_CHECKING:
+    from gatewatch.live_supervisor import Supervisor
+
+RETRY_S = (0.2, 5.0)
+AHEAD = timedelta(seconds=60)
+LEFT_BEHIND = 1000
+"""Newest alerts that are looked through at the start for evidence that nobody works on any more."""
+
+
+class LiveDesk:
+    """Takes messages of workers over into the desk, and inputs of the API to the workers."""
+
+    def __init__(self, site: Site, desk: Desk, board: Board, say_line: Callable[[str], None]) -> None:
+        self._site, self._desk, self._board, self._say_line = site, desk, board, say_line
+        self._log = structlog.get_logger()
+        self._workers: dict[str, Supervisor] = {}
+        self._waiting: dict[str, set[str]] = {}
+        self._closing = threading.Event()
+
+    def serves(self, worker: Supervisor, cameras: tuple[str, ...]) -> None:
+        """From now on messages for these cameras go to this worker."""
+        self._waiting[worker.status.name] = set()
+        for camera in cameras:
+            self._workers[camera] = worker
+
+    def give_up(self) -> None:
+        """No more waiting for a database that does not answer."""
+        self._closing.set()
+
+    def take(self, worker: Supervisor, message: FromWorker, run: str) -> None:
+        """A worker's message. Facts wait for the database as long as it takes; the worker holds back meanwhile."""
+        if isinstance(message, EventRaised):
+            self._until_stored(worker, lambda: self._event(worker, message, run))
+        elif isinstance(message, SnapshotDone):
+            self._until_stored(worker, lambda: self._snapshot(message))
+        elif isinstance(message, ClipsDone):
+            self._until_stored(worker, lambda: self._clips(worker, message))
+        elif isinstance(message, Report):
+            for before, now in self._board.report(message):
+                self._changed(before, now)
+
+    def lost(self, worker: Supervisor) -> int:
+        """The worker is gone: says of each alert that waits for its evidence that none will come."""
+        waiting, self._waiting[worker.status.name] = self._waiting[worker.status.name], set()
+        why = "The camera process ended before the clip was cut."
+        for alert_id in waiting:
+            self._until_stored(worker, lambda alert_id=alert_id: self._missing(alert_id, why))  # type: ignore[misc]
+        return len(waiting)
+
+    def clear_left_behind(self) -> int:
+        """At the start: evidence that was still wanted when an earlier process ended will not come any more."""
+        count, position = 0, None
+        for _ in range(LEFT_BEHIND // 100):
+            page = self._desk.list(after=position, limit=100)
+            for record in page.records:
+                if record.media == "pending":
+                    self._missing(record.alert.alert_id, "Gatewatch ended before the clip was cut.")
+                    count += 1
+            position = page.next
+            if position is None:
+                break
+        return count
+
+    def on_input(self, message: InputMessage) -> None:
+        """Hands an input to the camera's worker at once; see `api.routes_service.InputSink`."""
+        camera = self._site.cameras.get(message.camera)
+        if camera is None:
+            raise NotFoundError(f"There is no camera {message.camera}.")
+        places = {*camera.lines}
+        if message.kind in ("arm", "disarm"):
+            places |= {*camera.zones, *(rule.name for rule in camera.rules)}
+        if message.line not in places:
+            raise NotFoundError(f"Camera {message.camera} has no line {message.line}.")
+        if message.at > datetime.now(UTC) + AHEAD:
+            raise InvalidError("An input may not lie in the future.", {"at": message.at.isoformat()})
+        given = InputGiven(message.camera, message.line, message.kind, message.at)
+        if not self._workers[message.camera].send(given):
+            raise UnavailableError("The camera's process is not running, or cannot take more now.")
+
+    def _event(self, worker: Supervisor, message: EventRaised, run: str) -> None:
+        event = message.event
+        alert = self._desk.take(event, run=run)
+        worker.took_event()
+        opened = alert.run == run and alert.event_ids == (event.event_id,)
+        wanted = EvidenceWanted(alert.alert_id, event, message.seen, snapshot=opened)
+        self._say_line(event_line(event, self._site.language, self._site.timezone, joins=not opened))
+        if worker.send(wanted):
+            self._waiting[worker.status.name].add(alert.alert_id)
+        elif opened:
+            self._missing(alert.alert_id, "The camera process could not take the wish for a clip.")
+
+    def _snapshot(self, message: SnapshotDone) -> None:
+        if message.path is not None:
+            self._desk.attach_media(message.alert_id, snapshot=message.path)
+        else:
+            self._log.warning("no snapshot", alert=message.alert_id, why=message.why)
+
+    def _clips(self, worker: Supervisor, message: ClipsDone) -> None:
+        if message.clips:
+            known = self._desk.get(message.alert_id).alert.clips
+            new = {clip.path: clip for clip in (*known, *message.clips)}
+            self._desk.attach_media(message.alert_id, clips=list(new.values()))
+        else:
+            self._log.warning("no clip", alert=message.alert_id, why=message.why)
+            self._missing(message.alert_id, message.why or "No clip could be cut.")
+        self._waiting[worker.status.name].discard(message.alert_id)
+
+    def _missing(self, alert_id: str, why: str) -> None:
+        if not self._desk.get(alert_id).alert.clips:
+            self._desk.media_missing(alert_id, why)
+
+    def _until_stored(self, worker: Supervisor, step: Callable[[], None]) -> None:
+        pause_s = RETRY_S[0]
+        while True:
+            try:
+                return step()
+            except UnavailableError as error:
+                if self._closing.is_set():
+                    self._log.error("a message could not be stored", why=str(error))
+                    return None
+                worker.waited_for_database()
+                self._log.warning("waiting for the database", why=str(error), pause_s=pause_s)
+                self._closing.wait(pause_s)
+                pause_s = min(2 * pause_s, RETRY_S[1])
+            except DeskError as error:
+                self._log.error("a message could not be stored", why=str(error))
+                return None
+
+    def _changed(self, before: CameraStatus, now: CameraStatus) -> None:
+        language = self._site.language
+        if now.connected and not before.connected:
+            self._log.info("camera connected", camera=now.camera)
+            self._say_line(say(language, "camera_on", camera=now.camera))
+        elif now.reason and now.reason != before.reason and (before.connected or now.failures or now.faults):
+            self._log.warning("camera", camera=now.camera, why=now.reason)
+            self._say_line(say(language, "camera_off", camera=now.camera, why=now.reason))

@@ -1,0 +1,84 @@
+"""The detectors of a worker's cameras, one for each kind of weights, and who gets them when."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from api.alerts import SEVERITIES
+from gatewatch.live_camera import Eyes
+from gatewatch.site import Site
+from models.types import Detector
+from pipeline.budget import Dispatcher, NewestFrame
+from pipeline.types import Frame
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+MOTION_PX = 448
+"""Longer side of the pictures that the tracker is shown where no detector sets their size."""
+WANTED_FPS = 10.0
+"""What a camera without `analyse_fps` counts as owed when detectors are short."""
+
+
+class Detectors:
+    """Loads what the cameras of a site ask for. Raises ModelError where weights cannot be used."""
+
+    def __init__(self, site: Site, cameras: Sequence[str]) -> None:
+        self._site = site
+        self._detectors: dict[tuple[str, int], tuple[Detector, Dispatcher]] = {}
+        for name in cameras:
+            config = site.detector_of(name)
+            if not isinstance(config, str):
+                self._load(site.weights_of(config), config.input_px)
+
+    def eyes(self, name: str) -> Eyes:
+        config = self._site.detector_of(name)
+        if isinstance(config, str):
+            return Eyes("motion", motion_size, None, NewestFrame())
+        detector, dispatcher = self._load(self._site.weights_of(config), config.input_px)
+        camera = self._site.cameras[name]
+        importance = max((SEVERITIES.index(rule.severity) for rule in camera.rules), default=-1)
+        slot = dispatcher.add(name, priority=importance, wanted_fps=camera.analyse_fps or WANTED_FPS)
+        return Eyes(
+            detector.weights_sha256, detector.analysis_size, lambda frame: dispatcher.look(name, frame), slot
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Ends every look that waits, and returns once none is running."""
+        for _, dispatcher in self._detectors.values():
+            dispatcher.close()
+
+    def _load(self, weights: str, input_px: int) -> tuple[Detector, Dispatcher]:
+        known = self._detectors.get((weights, input_px))
+        if known is None:
+            from models.load import load_detector
+
+            detector = load_detector(weights, input_px=input_px)
+            dispatcher = Dispatcher(looking(detector), threads=cores())
+            dispatcher.start()
+            known = self._detectors[weights, input_px] = (detector, dispatcher)
+        return known
+
+
+def looking(detector: Detector) -> Callable[[Sequence[Frame]], list[sv.Detections]]:
+    """`Dispatcher`'s way to call a detector."""
+
+    def look(frames: Sequence[Frame]) -> list[sv.Detections]:
+        return detector.detect(
+            [frame.image for frame in frames], [(frame.width_px, frame.height_px) for frame in frames]
+        )
+
+    return look
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def motion_size(width_px: int, height_px: int) -> tuple[int, int]:
+    """Size of the analysed picture of a camera without a detector."""
+    scale = min(1.0, MOTION_PX / max(width_px, height_px))
+    return max(2, round(width_px * scale)), max(2, round(height_px * scale))
