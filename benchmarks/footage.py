@@ -77,7 +77,7 @@ def track_file(
             decoder.frames(source.packets()),
             look if detector else None,
             gate=MotionGate(*size),
-            tracker=_tracker(tracker, size, min_score),
+            tracker=_tracker(tracker if detector else "blobs", size, min_score),
             executor=executor,
             use_gate=use_gate,
             counts=counts,
@@ -91,6 +91,10 @@ def _tracker(name: str, size: tuple[int, int], min_score: float) -> Any:
         from pipeline.track import Tracker
 
         return Tracker(*size, min_score=min_score)
+    if name == "blobs":
+        from pipeline.motion_track import blob_tracker
+
+        return blob_tracker(*size, min_score=min_score)
     from pipeline.track_library import LibraryTracker
 
     return LibraryTracker(*size, min_score=min_score, name=name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import av
@@ -154,14 +156,13 @@ class Decoder:
         return True
 
     def _frame(self, picture: av.VideoFrame, media_time_s: float) -> Frame:
-        image, luma = self._convert(picture)
         turned = quarter_turn(picture.rotation) in (90, -90)
         frame = Frame(
             index=self.next_index,
             media_time_s=media_time_s,
             wall_time=self._wall_clock(media_time_s) if self._wall_clock else None,
-            image=image,
-            luma=luma,
+            image=partial(self._convert.image, picture),
+            luma=self._convert.luma(picture),
             width_px=picture.height if turned else picture.width,
             height_px=picture.width if turned else picture.height,
         )
@@ -171,18 +172,26 @@ class Decoder:
 
 
 class Converter:
-    """Decoded picture -> (BGR image at analysis size, small grey plane), rotated as the container asks."""
+    """Decoded picture -> BGR image at analysis size, and small grey plane, both rotated as the container asks."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
-        self._colour = VideoReformatter()
         self._grey = VideoReformatter()
+        self._local = threading.local()
 
-    def __call__(self, picture: av.VideoFrame) -> tuple[Image, Image]:
+    def image(self, picture: av.VideoFrame) -> Image:
+        """For any thread: whoever looks at the picture converts it."""
+        colour: VideoReformatter | None = getattr(self._local, "colour", None)
+        if colour is None:
+            # A reformatter keeps the scaler it set up, and is for one thread.
+            colour = self._local.colour = VideoReformatter()
         turn = quarter_turn(picture.rotation)
-        image = _scaled(self._colour, picture, _swapped(self._size, turn), "bgr24")
-        luma = _scaled(self._grey, picture, luma_size(picture.width, picture.height), "gray")
-        return turned(image, turn), turned(luma, turn)
+        return turned(_scaled(colour, picture, _swapped(self._size, turn), "bgr24"), turn)
+
+    def luma(self, picture: av.VideoFrame) -> Image:
+        """For one thread at a time."""
+        size = luma_size(picture.width, picture.height)
+        return turned(_scaled(self._grey, picture, size, "gray"), quarter_turn(picture.rotation))
 
 
 def luma_size(width_px: int, height_px: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ Coordinates are pixels of the source picture, x to the right and y downwards, or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -33,22 +34,41 @@ GROUPS: dict[str, tuple[str, ...]] = {
 LABEL_GROUP: dict[str, str] = {label: group for group, labels in GROUPS.items() for label in labels}
 
 
-@dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture that is to be analysed."""
+    """One decoded picture that is to be analysed. The colour image is made when it is first asked for: where the
+    motion gate spares the detector, nobody asks."""
 
-    index: int
-    """Number of the analysed frame, from 0, per camera and run."""
-    media_time_s: float
-    wall_time: datetime | None
-    """UTC, or None where the start of the recording is unknown."""
-    image: Image
-    """BGR, (height, width, 3), at analysis size (see `pipeline.decode`)."""
-    luma: Image
-    """Grey, (height, width), small: what the motion gate looks at."""
-    width_px: int
-    height_px: int
-    """Size of the source picture."""
+    __slots__ = ("_image", "height_px", "index", "luma", "media_time_s", "wall_time", "width_px")
+
+    def __init__(
+        self,
+        index: int,
+        media_time_s: float,
+        wall_time: datetime | None,
+        image: Image | Callable[[], Image],
+        luma: Image,
+        width_px: int,
+        height_px: int,
+    ) -> None:
+        """`image` is the picture itself or what makes it; `luma` is grey, (height, width), small: for the motion gate.
+
+        `index` counts analysed frames from 0 per camera and run; `wall_time` is UTC, None where the start of the
+        recording is unknown; `width_px` and `height_px` are the size of the source picture.
+        """
+        self.index = index
+        self.media_time_s = media_time_s
+        self.wall_time = wall_time
+        self.luma = luma
+        self.width_px = width_px
+        self.height_px = height_px
+        self._image = image
+
+    @property
+    def image(self) -> Image:
+        """BGR, (height, width, 3), at analysis size (see `pipeline.decode`)."""
+        if not isinstance(self._image, np.ndarray):
+            self._image = self._image()
+        return self._image
 
 
 @dataclass(frozen=True, slots=True)
