@@ -155,7 +155,7 @@ def _finish(results: dict[str, Any], weights: str, json_file: Path | None, compa
     if compare:
         from benchmarks.golden import compare as against_golden
 
-        worse = _told(lambda: {"worse": against_golden(results)})["worse"]
+        worse = _told(lambda: {"worse": against_golden(results, short=short)})["worse"]
         if worse:
             raise FrontError("Worse than the golden numbers: " + "; ".join(worse) + ".")
         typer.echo("No worse than the golden numbers.", err=True)

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.footage import BenchError
 from benchmarks.golden import GOLDEN, compare, lookup
 
-RESULTS = {"accuracy": {"gatewatch": {"mota": 0.9, "idf1": 0.7}}, "speed": {"ratio": 1.2}}
+RESULTS = {"accuracy": {"gatewatch": {"MOTA": 0.9, "IDF1": 0.7}}, "speed": {"ratio": 1.2}}
 
 
 def golden(folder: Path, **limits: dict[str, float]) -> Path:
@@ -21,13 +21,13 @@ def golden(folder: Path, **limits: dict[str, float]) -> Path:
 
 def test_worse_numbers_are_named(tmp_path: Path) -> None:
     limits = {
-        "accuracy/gatewatch/mota": {"at_least": 0.88},
-        "accuracy/gatewatch/idf1": {"at_least": 0.82},
+        "accuracy/gatewatch/MOTA": {"at_least": 0.88},
+        "accuracy/gatewatch/IDF1": {"at_least": 0.82},
         "speed/ratio": {"at_most": 1.15},
         "still/ratio": {"at_most": 0.1},
     }
     assert compare(RESULTS, golden(tmp_path, **limits)) == [
-        "accuracy/gatewatch/idf1 is 0.7, expected at least 0.82",
+        "accuracy/gatewatch/IDF1 is 0.7, expected at least 0.82",
         "speed/ratio is 1.2, expected at most 1.15",
     ]
 
@@ -45,6 +45,15 @@ def test_lookup_goes_by_keys_with_dots() -> None:
 
 
 def test_committed_limits_are_limits() -> None:
-    limits = json.loads(GOLDEN.read_text())["limits"]
-    assert limits
-    assert all(set(limit) & {"at_least", "at_most"} for limit in limits.values())
+    content = json.loads(GOLDEN.read_text())
+    for kind in ("limits", "short_limits"):
+        assert {path.split("/")[0] for path in content[kind]} == {"accuracy", "events", "speed", "still"}
+        assert all(set(limit) & {"at_least", "at_most"} for limit in content[kind].values())
+
+
+def test_the_short_form_has_its_own_limits(tmp_path: Path) -> None:
+    path = tmp_path / "golden.json"
+    limits = {"limits": {"speed/ratio": {"at_most": 1.1}}, "short_limits": {"speed/ratio": {"at_most": 1.3}}}
+    path.write_text(json.dumps(limits))
+    assert compare(RESULTS, path, short=True) == []
+    assert compare(RESULTS, path) == ["speed/ratio is 1.2, expected at most 1.1"]
