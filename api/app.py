@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from api import failures, routes_alerts, routes_media, routes_page, routes_service
 from api.desk import Desk
 from api.guard import LOCAL_HOSTS, Guard
-from api.routes_service import InputSink, product_version
+from api.routes_service import CameraCount, InputSink, product_version
 from api.schemas import PREFIX
 
 DESCRIPTION = """\
@@ -38,12 +38,14 @@ def create_app(
     *,
     site: SiteFacts,
     on_input: InputSink | None = None,
+    camera_count: CameraCount | None = None,
     allowed_hosts: Sequence[str] = LOCAL_HOSTS,
 ) -> FastAPI:
     """The application over this desk, which it neither opens nor closes.
 
-    `on_input` takes what arrives at `POST /api/v1/inputs`; without one that answers 503. There is no login: serve it on
-    a local address only. `allowed_hosts`: the names (without port) by which clients may call it.
+    `on_input` takes what arrives at `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health
+    how many cameras are watched and connected. There is no login: serve it on a local address only. `allowed_hosts`:
+    the names (without port) by which clients may call it.
     """
     app = FastAPI(
         title="Gatewatch",
@@ -58,6 +60,7 @@ def create_app(
     app.state.desk = desk
     app.state.site = site
     app.state.on_input = on_input
+    app.state.camera_count = camera_count
     api = APIRouter(prefix=PREFIX)
     for module in (routes_alerts, routes_media, routes_service):
         api.include_router(module.router)

@@ -32,6 +32,9 @@ InputSink = Callable[[InputMessage], None]
 
 Raises NotFoundError for an unknown camera or line, UnavailableError where nothing runs or the queue is full."""
 
+CameraCount = Callable[[], tuple[int, int]]
+"""(cameras watched, cameras of them that are connected)."""
+
 
 def product_version() -> str:
     try:
@@ -42,9 +45,18 @@ def product_version() -> str:
 
 @router.get("/health", operation_id="get_health", tags=["service"], responses=documented(503))
 def get_health(request: Request) -> HealthOut:
-    """Answers once the database can be read."""
+    """Answers once the database can be read; `degraded` says that a camera is not watched."""
     counts = {str(state): number for state, number in desk_of(request).counts().items()}
-    return HealthOut(status="ok", version=product_version(), alerts=counts)
+    count: CameraCount | None = request.app.state.camera_count
+    if count is None:
+        return HealthOut(status="ok", version=product_version(), alerts=counts)
+    watched, connected = count()
+    return HealthOut(
+        status="ok" if connected == watched else "degraded",
+        version=product_version(),
+        alerts=counts,
+        cameras={"watched": watched, "connected": connected},
+    )
 
 
 @router.get("/site", operation_id="get_site", tags=["service"], responses=documented())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -184,9 +184,12 @@ class SiteOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    status: str
+    status: Literal["ok", "degraded"]
     version: str
     alerts: dict[str, int] = Field(description="Number of alerts by state.")
+    cameras: dict[str, int] | None = Field(
+        default=None, description="How many cameras are `watched` and `connected`; null where none is run."
+    )
 
 
 def alert_out(record: Record) -> AlertOut:

@@ -51,6 +51,11 @@ class Board:
         with self._lock:
             return tuple(self._workers.values())
 
+    def camera_count(self) -> tuple[int, int]:
+        """(cameras watched, cameras of them that are connected)."""
+        cameras = self.cameras()
+        return len(cameras), sum(camera.connected for camera in cameras)
+
     def worker(self, status: WorkerStatus) -> None:
         with self._lock:
             self._workers[status.name] = status
