@@ -14,9 +14,9 @@ GOLDEN = Path(__file__).with_name("golden.json")
 def compare(results: dict[str, Any], golden: Path = GOLDEN, *, short: bool = False) -> list[str]:
     """One sentence for each number that is worse than its limit; numbers that were not measured are passed over.
 
-    The file maps a path into the results (`accuracy/gatewatch/MOTA`) to `at_least` or `at_most`, under `limits` for whole
-    runs and under `short_limits` for the short form, which sees other frames and a noisier clock. Raises BenchError
-    where the file is missing or none of its numbers was measured: then nothing was compared.
+    The file maps a path into the results (`accuracy/gatewatch/MOTA`) to `at_least` or `at_most`, under `limits` for
+    whole runs and under `short_limits` for the short form, which sees other frames and a noisier clock. Raises
+    BenchError where the file is missing or none of its numbers was measured: then nothing was compared.
     """
     try:
         limits: dict[str, dict[str, float]] = json.loads(golden.read_text(encoding="utf-8"))[
