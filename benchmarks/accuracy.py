@@ -39,7 +39,10 @@ def run(
 
 
 def predictions(measured: Measured, frames: int, group: str = "person") -> Predictions:
-    """Boxes per picture of tracks whose label is in `group` (the truth speaks of no other), as `tracks.parquet` has them: samples that became known later stand at their own time."""
+    """Boxes per picture, as `tracks.parquet` has them: samples that became known later stand at their own time.
+
+    Of tracks whose label is in `group` only; the truth speaks of no other.
+    """
     index = {round(frame.media_time_s, 3): number for number, frame in enumerate(measured.frames)}
     boxes: dict[int, list[tuple[int, Box]]] = defaultdict(list)
     for frame in measured.frames:

@@ -34,7 +34,6 @@ def serve_results(site: Site, result: Result, port: int, *, started: Callable[[s
     """Serves the results of a re-analysis on 127.0.0.1 until Ctrl-C or SIGTERM."""
     from api.app import create_app
     from api.desk import Desk
-
     from gatewatch.serve import free_socket, serve
 
     sock = free_socket(port)

@@ -18,7 +18,7 @@ NEVER = 1e6
 def overlap(a: FloatArray, b: FloatArray, widen: float | FloatArray = 0.0) -> FloatArray:
     """(n, m) intersection over union after widening every box by `widen` times its size on each side.
 
-    Widening lets boxes of one object be compared that do not touch at a low frame rate (C-BIoU, Yang et al., WACV 2023).
+    Widening lets boxes of one object be compared that do not touch at a low frame rate (C-BIoU, Yang et al., 2023).
     """
     a, b = _widened(a, widen), _widened(b, widen)
     top_left = np.maximum(a[:, None, :2], b[None, :, :2])
