@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,3 +30,22 @@ def footage() -> Path:
 def truth() -> Path:
     """Folder of the clips' truth; the test is skipped where it is absent."""
     return _shared("truth")
+
+
+CHROMIUM = Path(os.environ.get("GATEWATCH_CHROMIUM", "/usr/bin/chromium"))
+CHROMIUM_ARGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--headless",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, driven by Playwright. Not kept for longer: its driver holds an event loop in this thread."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra test)")
+    if not CHROMIUM.is_file():
+        pytest.skip("needs Chromium (Debian: chromium; GATEWATCH_CHROMIUM names another place)")
+    with sync_api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
+        yield opened
+        opened.close()

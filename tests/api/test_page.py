@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,22 +15,7 @@ from api.desk import Desk
 from tests.api.scenes import Site, crossing, make_event, serving, snapshot_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra test)")
-CHROMIUM = Path(os.environ.get("GATEWATCH_CHROMIUM", "/usr/bin/chromium"))
-ARGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--headless",
-]  # fmt: skip
 XSS = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    if not CHROMIUM.is_file():
-        pytest.skip("needs Chromium (Debian: chromium; GATEWATCH_CHROMIUM names another place)")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
