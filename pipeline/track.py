@@ -40,11 +40,13 @@ class TrackerConfig:
     """Settings; times in seconds, scores 0..1, the rest in units of cost."""
 
     min_score: float = 0.5
-    """What a track needs to be born. 0.7 of it is enough where `clear_share` of the box moved and no confirmed track is
-    near: overhead views and small objects score low, but next to a person a weak box is a part of that person."""
+    """What a track needs to be born; less where motion speaks for it and no confirmed track is near. Overhead views and
+    small objects score low, but next to a person a weak box is a part of that person."""
     clear_share: float = 0.5
-    shaped_score: float = 0.2
-    """Enough where the box is that of a thing that moves (`_shaped`) and no confirmed track is near."""
+    clear_factor: float = 0.7
+    """Part of `min_score` that is enough where `clear_share` of the box moved."""
+    shaped_factor: float = 0.4
+    """Part of `min_score` that is enough where the box is the very box of a thing that moves (`_Found.shaped`)."""
     shaped_weight: float = 0.4
     """What such a look counts for beside its score."""
     near: float = 0.2
@@ -221,7 +223,8 @@ class Tracker:
                     free[columns[column]] = False
 
         confirmed = [row for row, life in enumerate(self._lives) if life.confirmed]
-        strong = (found.scores >= config.strong_score) | (found.shaped & (found.scores >= config.shaped_score))
+        shaped = found.shaped & (found.scores >= config.shaped_factor * config.min_score)
+        strong = shaped | (found.scores >= config.strong_score)
         stage(confirmed, np.flatnonzero(free & strong), config.cost_limit)
         live = [r for r in confirmed if r not in matched and time_s - self._lives[r].last_s <= config.live_s]
         stage(live, np.flatnonzero(free), config.weak_cost_limit)
@@ -235,9 +238,9 @@ class Tracker:
         clear = np.ones(len(found.boxes), dtype=bool) if found.shares is None else found.shares >= config.clear_share
         live = [k for k, life in enumerate(self._lives) if life.confirmed and time_s - life.last_s <= config.live_s]
         near = overlap(self._filter.boxes()[live], found.boxes, config.near).max(axis=0, initial=0.0) > 0.0
-        enough = np.where(clear & ~near, 0.7, 1.0) * config.min_score
-        enough[found.shaped & ~near] = config.shaped_score
-        return np.asarray(found.scores >= enough)
+        factor = np.where(clear & ~near, config.clear_factor, 1.0)
+        factor[found.shaped & ~near] = config.shaped_factor
+        return np.asarray(found.scores >= factor * config.min_score)
 
     def _cost(self, rows: Rows, found: _Found, columns: Rows) -> FloatArray:
         config = self.config
