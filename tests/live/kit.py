@@ -1,0 +1,185 @@
+"""A site to run: cameras over real RTSP that play real footage, and `gatewatch run` in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.conftest import ROOT
+
+PASSWORD = "s3cr3t-of-the-gate"
+SAMPLE = ROOT / "sample_footage" / "pedestrians.mp4"
+
+SERVE = """
+import asyncio, os, sys
+from aio_rtsp_toolkit.server import RtspServer
+async def main():
+    server = await RtspServer(sys.argv[1], "127.0.0.1", int(sys.argv[2])).start()
+    os.write(1, b"ready")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T | None], at_most_s: float, what: str = "") -> T:
+    """What `look` finds, asked again and again until it is something true."""
+    end = time.monotonic() + at_most_s
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {at_most_s} s: {what}")
+        threading.Event().wait(0.1)
+
+
+class RtspCamera:
+    """An RTSP server in a process of its own that loops the files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def url(self, file: str, user: str = "guard:${GATE_PASSWORD}") -> str:
+        return f"rtsp://{user}@127.0.0.1:{self.port}/{file}?play_count=0"
+
+    def start(self) -> None:
+        command = [sys.executable, "-W", "ignore", "-c", SERVE, str(self.folder), str(self.port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self.process.stdout is not None
+        with self.process.stdout as said:
+            while b"ready" not in said.read():
+                assert self.process.poll() is None
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Running:
+    """`gatewatch run` in a process of its own."""
+
+    def __init__(self, site: Path, data: Path, environ: dict[str, str], *options: str) -> None:
+        self.data = data
+        self.stderr = data.parent / f"{data.name}.stderr"
+        self.lines: list[str] = []
+        with self.stderr.open("w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gatewatch", "--log-level", "info", "run", str(site), "--data", str(data),
+                 "--port", "0", *options],
+                cwd=ROOT, env={**os.environ, "PYTHONWARNINGS": "ignore", **environ}, text=True,
+                stdout=subprocess.PIPE, stderr=errors,
+            )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.address = until(self._address, 30, f"the address; {self.stderr.read_text()}")
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def _address(self) -> str | None:
+        found = re.search(r"http://\S+/", "".join(self.lines))
+        assert self.process.poll() is None, self.stderr.read_text()
+        return found.group() if found else None
+
+    @property
+    def said(self) -> str:
+        """Everything printed and logged so far."""
+        return "".join(self.lines) + self.stderr.read_text()
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.address + path.removeprefix("/"), timeout=10) as answer:
+            body = answer.read()
+            return json.loads(body) if "json" in answer.headers["content-type"] else body
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            self.address + path, json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def camera(self, name: str) -> dict[str, Any]:
+        return next(item for item in self.get("api/v1/cameras")["items"] if item["camera"] == name)
+
+    def worker(self) -> dict[str, Any]:
+        return self.get("api/v1/cameras")["workers"][0]
+
+    def alerts(self, **filters: str) -> list[dict[str, Any]]:
+        """Newest first."""
+        query = "&".join(f"{key}={value}" for key, value in filters.items())
+        return self.get(f"api/v1/alerts?{query}")["items"]
+
+    def family(self) -> set[int]:
+        """Ids of the process and of all that it started."""
+        return {self.process.pid, *descendants(self.process.pid)}
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        self._reader.join(10)
+        return code
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            for pid in self.family():
+                _kill(pid)
+            self.process.wait()
+        self._reader.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield int(child)
+            yield from descendants(int(child))
+
+
+def alive(pids: Sequence[int] | set[int]) -> set[int]:
+    """Those that still run; what only waits to be reaped does not."""
+    running = set()
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            running.add(pid)
+    return running
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
