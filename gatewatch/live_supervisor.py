@@ -47,12 +47,15 @@ class Supervisor:
         on_lost: Callable[[], int],
         on_failed: Callable[[str], None],
         say: Callable[..., None],
+        target: Callable[[Connection, Any, Setup], None] = work,
+        silence_s: float = SILENCE_S,
     ) -> None:
         """`on_lost`: the worker died; returns how many alerts now wait in vain for evidence. `on_failed`: it cannot
-        work as configured."""
+        work as configured. `target` runs in the process; silent for `silence_s`, it counts as hanging."""
         self.status = WorkerStatus(name)
         self._setup, self._board = setup, board
         self._handle, self._on_lost, self._on_failed, self._say = handle, on_lost, on_failed, say
+        self._target, self._silence_s = target, silence_s
         self._context = multiprocessing.get_context("spawn")
         self._log = structlog.get_logger().bind(worker=name)
         self._stopping = threading.Event()
@@ -119,7 +122,7 @@ class Supervisor:
         ours, theirs = self._context.Pipe()
         tallies = self._context.RawArray("Q", 2)
         process = self._context.Process(
-            target=work, args=(theirs, tallies, self._setup), name=f"gatewatch {self.status.name}", daemon=True
+            target=self._target, args=(theirs, tallies, self._setup), name=f"gatewatch {self.status.name}", daemon=True
         )
         process.start()
         theirs.close()  # So that the end of the worker is the end of the pipe.
@@ -151,7 +154,7 @@ class Supervisor:
         heard, patience_s, whole = time.monotonic(), START_S, False
         while True:
             try:
-                if not ours.poll(1.0):
+                if not ours.poll(min(1.0, patience_s)):
                     if time.monotonic() - heard > patience_s:
                         self._log.error("the worker hangs and is killed", pid=process.pid, silent_s=patience_s)
                         self.kill()
@@ -161,7 +164,7 @@ class Supervisor:
             except (EOFError, OSError):
                 return whole
             if isinstance(message, Ready):
-                patience_s, self._worked = SILENCE_S, True
+                patience_s, self._worked = self._silence_s, True
             elif isinstance(message, Failed):
                 whole = True
                 self._failed(message)
