@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ SITE = load_site(ROOT / "sample_footage" / "site.yaml")
 def event(number: int, start_s: float, raised_s: float) -> RuleEvent:
     return replace(
         EVENT, event_id=f"forecourt.line.{number:06d}", camera="forecourt", start_s=start_s, raised_s=raised_s,
-        raised_at=datetime(2026, 5, 1, tzinfo=UTC),
+        raised_at=datetime(2026, 5, 1, tzinfo=UTC) + timedelta(seconds=raised_s),
     )  # fmt: skip
 
 
@@ -237,17 +237,12 @@ def test_events_of_one_alert_share_footage_without_gaps(
 def test_a_taken_port_and_a_taken_folder_are_said(tmp_path: Path) -> None:
     with listening("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
-        with pytest.raises(
-            FrontError, match=rf"^127.0.0.1:{port}: cannot be served on: .* choose one with --port\)\.$"
-        ):
+        with pytest.raises(FrontError, match=rf"^127.0.0.1:{port}: cannot be served on: .* one with --port\)\.$"):
             listening("127.0.0.1", port)
-    with pytest.raises(
-        FrontError, match=r"^--host: expected an address of this machine, found no\.such\.host\.invalid"
-    ):
+    with pytest.raises(FrontError, match=r"^--host: expected an address of this machine, found no\.such\.host"):
         listening("no.such.host.invalid", 0)
-    with _only_one(tmp_path / "data"):
-        with pytest.raises(OutputError, match=r"data: another gatewatch run keeps its data here\.$"):
-            with _only_one(tmp_path / "data"):
-                pass
+    taken = pytest.raises(OutputError, match=r"data: another gatewatch run keeps its data here\.$")
+    with _only_one(tmp_path / "data"), taken, _only_one(tmp_path / "data"):
+        pass
     with _only_one(tmp_path / "data"):
         pass
