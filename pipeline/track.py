@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.appearance import SIZE as COLOURS
 from pipeline.appearance import describe
 from pipeline.associate import NEVER, assign, overlap
 from pipeline.kalman import BoxFilter, to_centres
@@ -101,7 +102,8 @@ class _Found:
     shares: FloatArray | None
     shaped: NDArray[np.bool_]
     """Boxes that are the very box of something that moves, and of the right shape for their label."""
-    features: FloatArray | None
+    features: FloatArray
+    """(n, COLOURS) see `pipeline.appearance`; a row of zeros where nobody looked."""
 
     def share(self, column: int) -> float | None:
         return None if self.shares is None else float(self.shares[column])
@@ -135,14 +137,16 @@ class Tracker:
         size, for colours.
         """
         self._advance(media_time_s)
-        found = self._unpack(detections, motion, image)
+        found = self._unpack(detections, motion)
         aside = self._furniture.mask(found.boxes, found.scores)
-        matched = self._match(found, aside, media_time_s)
+        promising = self._promising(found, media_time_s)
+        if image is not None:
+            self._colour(found, image, ~aside & (promising | self._near_tracks(found)))
+        matched = self._match(found, promising, aside, media_time_s)
         tracks = self._extend(found, matched, media_time_s)
         for row, life in enumerate(self._lives):
             if row not in matched:
                 life.miss(media_time_s)
-        promising = self._promising(found, media_time_s)
         free = np.ones(len(found.boxes), dtype=bool)
         free[list(matched.values())] = False
         if found.shares is not None and motion is not None and motion.settled:
@@ -189,7 +193,7 @@ class Tracker:
             self._filter.predict(max(media_time_s - self._time_s, 0.0))
         self._time_s = media_time_s
 
-    def _unpack(self, detections: sv.Detections, motion: Motion | None, image: Image | None) -> _Found:
+    def _unpack(self, detections: sv.Detections, motion: Motion | None) -> _Found:
         scores = np.asarray(
             detections.confidence if detections.confidence is not None else np.ones(len(detections)), dtype=np.float64
         )
@@ -199,7 +203,6 @@ class Tracker:
         shares = None
         if motion is not None:
             shares = np.array([motion.share(as_box(box)) for box in boxes])
-        features = describe(image, boxes, self._size) if image is not None else None
         groups = np.array([LABEL_GROUP.get(label, label) for label in labels], dtype=str)
         centres = to_centres(boxes)
         shaped = np.zeros(len(boxes), dtype=bool)
@@ -208,9 +211,18 @@ class Tracker:
             upright = centres[:, 3] >= PERSON_ASPECT * centres[:, 2]
             likely = np.isin(groups, ("two_wheeler", "vehicle")) | (upright & (groups == "person"))
             shaped = same & (shares >= SHAPED_SHARE) & likely
-        return _Found(boxes, centres, scores[keep], labels, groups, shares, shaped, features)
+        return _Found(boxes, centres, scores[keep], labels, groups, shares, shaped, np.zeros((len(boxes), COLOURS)))
 
-    def _match(self, found: _Found, aside: NDArray[np.bool_], time_s: float) -> dict[int, int]:
+    def _near_tracks(self, found: _Found) -> NDArray[np.bool_]:
+        """(n,) detections that touch the box in which some track is expected."""
+        return np.asarray((overlap(self._filter.boxes(), found.boxes) > 0.0).any(axis=0))
+
+    def _colour(self, found: _Found, image: Image, rows: NDArray[np.bool_]) -> None:
+        found.features[rows] = describe(image, found.boxes[rows], self._size)
+
+    def _match(
+        self, found: _Found, promising: NDArray[np.bool_], aside: NDArray[np.bool_], time_s: float
+    ) -> dict[int, int]:
         """Row of a track -> column of its detection, in three stages."""
         config, free = self.config, ~aside
         matched: dict[int, int] = {}
@@ -229,7 +241,7 @@ class Tracker:
         live = [r for r in confirmed if r not in matched and time_s - self._lives[r].last_s <= config.live_s]
         stage(live, np.flatnonzero(free), config.weak_cost_limit)
         new = [row for row, life in enumerate(self._lives) if not life.confirmed]
-        stage(new, np.flatnonzero(free & self._promising(found, time_s)), config.new_cost_limit)
+        stage(new, np.flatnonzero(free & promising), config.new_cost_limit)
         return matched
 
     def _promising(self, found: _Found, time_s: float) -> NDArray[np.bool_]:
@@ -255,10 +267,9 @@ class Tracker:
             + config.distance_cost * np.minimum(distance / config.gate, 1.0)
             + config.size_cost * size
         )
-        if found.features is not None:
-            blank = np.zeros_like(found.features[0])
-            known = np.array([blank if (f := self._lives[row].feature) is None else f for row in rows])
-            cost += config.colour_cost * (1.0 - known @ found.features[columns].T - config.colour_typical)
+        colours = np.array([self._lives[row].feature for row in rows]) @ found.features[columns].T
+        # Nothing in common at all: one of the two was never looked at.
+        cost += np.where(colours > 0.0, config.colour_cost * (1.0 - colours - config.colour_typical), 0.0)
         groups = np.array([self._lives[row].group for row in rows])
         never = (distance > config.gate) | (size > 0.9) | (groups[:, None] != found.groups[columns][None, :])
         cost[never] = NEVER
@@ -275,8 +286,7 @@ class Tracker:
             life.weight += self.config.shaped_weight * bool(found.shaped[column])
             x, y, width, _ = self._filter.value[row]
             life.moved |= bool(abs(x - life.start[0]) + abs(y - life.start[1]) > 0.5 * width)
-            if found.features is not None:
-                life.learn(found.features[column], self.config.colour_rate)
+            life.learn(found.features[column], self.config.colour_rate)
             box = as_box(boxes[row])
             earlier = life.bridge(time_s, box, self.config.bridge_s)
             if not life.confirmed:
@@ -306,7 +316,7 @@ class Tracker:
             life = Life(
                 label=found.labels[column], score=float(found.scores[column]), first_s=time_s, last_s=time_s,
                 start=(float(found.centres[column][0]), float(found.centres[column][1])),
-                feature=None if found.features is None else found.features[column],
+                feature=found.features[column],
             )  # fmt: skip
             life.see(found.labels[column], life.score, share, time_s)
             life.last_box, life.seen_s = as_box(found.boxes[column]), time_s

@@ -35,7 +35,8 @@ class Life:
     last_s: float
     start: tuple[float, float]
     """Centre where it was first seen, source pixels."""
-    feature: FloatArray | None
+    feature: FloatArray
+    """What it looks like (`pipeline.appearance`), zeros where nobody looked."""
     track_id: int = 0
     """0 until confirmed."""
     looks: int = 0
@@ -103,7 +104,7 @@ class Life:
 
     def learn(self, feature: FloatArray, rate: float) -> None:
         """Moves the remembered look towards `feature` (see `pipeline.appearance`)."""
-        if self.feature is None or not self.feature.any():
+        if not self.feature.any():
             self.feature = feature
         elif feature.any():
             self.feature = (1 - rate) * self.feature + rate * feature
@@ -148,11 +149,13 @@ class Furniture:
 
     def learn(self, boxes: FloatArray, scores: FloatArray, time_s: float) -> None:
         """Takes detections that belong to no confirmed track and in which nothing moved."""
-        for box, score in zip(boxes, scores, strict=True):
-            spot = self._nearest(box)
-            if spot is None:
+        same = overlap(np.array([spot.box for spot in self._spots]).reshape(-1, 4), boxes)
+        for column, (box, score) in enumerate(zip(boxes, scores, strict=True)):
+            best = int(same[:, column].argmax()) if len(same) else -1
+            if best < 0 or same[best, column] < self.SAME_IOU:
                 self._spots.append(_Spot(box.copy(), float(score), 1, time_s))
             else:
+                spot = self._spots[best]
                 spot.box = 0.9 * spot.box + 0.1 * box
                 spot.score = max(spot.score, float(score))
                 spot.looks += 1
@@ -164,13 +167,6 @@ class Furniture:
         ]
         if len(self._spots) > self.MOST:
             self._spots = sorted(self._spots, key=lambda spot: -spot.looks)[: self.MOST]
-
-    def _nearest(self, box: FloatArray) -> _Spot | None:
-        if not self._spots:
-            return None
-        same = overlap(np.array([spot.box for spot in self._spots]), box[None])[:, 0]
-        best = int(same.argmax())
-        return self._spots[best] if same[best] >= self.SAME_IOU else None
 
 
 def as_box(row: FloatArray) -> Box:
