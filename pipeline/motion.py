@@ -36,6 +36,8 @@ HOLE = 1.2
 FRESH_HOLE = 2.0
 """How much stronger a part's outline must be in the old view than in the new one to be a hole: what stood there left.
 More is asked of what still changes."""
+STAMP_EVERY_S = 0.15
+"""How often it is noted where it moved; a tenth of what `share` looks back over."""
 MIN_AREA_PX = 8
 MIN_CHANGED_PX = 4
 STILL_MIN_PX = 30
@@ -181,14 +183,20 @@ class MotionGate:
             self._absorb(plane, apart, still)
             still = [part for part in still if not self._healed(plane, apart, part.rect, HOLE)]
             moving = [part for part in moving if not self._healed(plane, apart, part.rect, FRESH_HOLE)]
+        if moving and self._time_s - self._last_moved_s >= STAMP_EVERY_S:
+            self._stamp(plane, apart, moving)
+        self._still = [part for part in still if part.area_px >= STILL_MIN_PX]
+        return moving, self._still
+
+    def _stamp(self, plane: Plane, apart: Plane, moving: list[Part]) -> None:
+        """Notes where it moved now."""
+        assert self._background is not None
+        self._last_moved_s = self._time_s
         for left, top, right, bottom in (piece for part in moving for piece in part.pieces):
             # A margin, because structure is compared with what is around.
             window = (slice(max(0, top - 4), bottom + 4), slice(max(0, left - 4), right + 4))
             seen = (apart[window] > 0) & ~relit(plane[window], self._background.mean8[window])
             self._moved_at[window][seen] = self._time_s
-            self._last_moved_s = self._time_s
-        self._still = [part for part in still if part.area_px >= STILL_MIN_PX]
-        return moving, self._still
 
     def _clutter(self, parts: list[Part]) -> None:
         """Grows deaf to specks while there are very many of them: rain, snow, a storm in the trees, a noisy night."""
