@@ -28,17 +28,16 @@ class Detectors:
     def __init__(self, site: Site, cameras: Sequence[str]) -> None:
         self._site = site
         self._detectors: dict[tuple[str, int], tuple[Detector, Dispatcher]] = {}
-        for name in cameras:
-            config = site.detector_of(name)
-            if not isinstance(config, str):
-                self._load(site.weights_of(config), config.input_px)
+        self._eyes = {name: self._eyes_of(name) for name in cameras}
 
     def eyes(self, name: str) -> Eyes:
-        config = self._site.detector_of(name)
-        if isinstance(config, str):
+        return self._eyes[name]
+
+    def _eyes_of(self, name: str) -> Eyes:
+        config, camera = self._site.detector_of(name), self._site.cameras[name]
+        if isinstance(config, str) or not camera.rules:  # Without a rule there is nothing to look for.
             return Eyes("motion", motion_size, None, NewestFrame())
         detector, dispatcher = self._load(self._site.weights_of(config), config.input_px)
-        camera = self._site.cameras[name]
         importance = max((SEVERITIES.index(rule.severity) for rule in camera.rules), default=-1)
         slot = dispatcher.add(name, priority=importance, wanted_fps=camera.analyse_fps or WANTED_FPS)
         return Eyes(

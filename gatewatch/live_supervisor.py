@@ -180,8 +180,10 @@ class Supervisor:
             heard = time.monotonic()
 
     def _failed(self, message: Failed) -> None:
-        self._log.error("the worker cannot work", why=message.message)
-        if not self._worked:
+        if self._worked:
+            self._log.error("the worker cannot work", why=message.message)
+        else:
+            self._stopping.set()  # It would fail again in the same way.
             self._on_failed(message.message)
 
     def _account(self, process: BaseProcess, tallies: Any, *, events: int, inputs: int, asked: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 
 from api.desk import Desk
+from tests.conftest import ROOT
 from tests.gatewatch.conftest import cut
 from tests.live.kit import PASSWORD, SAMPLE, RtspCamera, Running, alive, until
 
@@ -217,6 +220,55 @@ def test_workers_end_by_themselves_when_the_api_process_is_killed(site: Path, tm
         until(lambda: not alive(family), 20, f"the end of {family}")
     finally:
         run.kill()
+
+
+FILE_SITE = """\
+site: {{name: Lakeside, timezone: Asia/Shanghai, language: zh-CN}}
+detector: {detector}
+cameras:
+  gate:
+    source: {file}
+    analyse_fps: 2
+    zones: {{all: [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]}}
+    rules: [{{name: movement, kind: intrusion, zone: all, labels: [object]}}]
+"""
+
+
+def file_site(folder: Path, detector: str = "motion") -> Path:
+    file = cut(SAMPLE, folder / "cam.mp4", 62.0, 66.0)
+    (folder / "site.yaml").write_text(FILE_SITE.format(file=file.name, detector=detector), encoding="utf-8")
+    return folder / "site.yaml"
+
+
+def test_a_recording_plays_as_a_camera_and_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    run = Running(file_site(tmp_path), tmp_path / "data", {})
+    try:
+        # Four seconds of footage that begin again and again, at their own pace.
+        gate = until(lambda: (c := run.camera("gate"))["reconnects"] >= 1 and c["connected"] and c, 40, run.said)
+        assert 4 < gate["media_time_s"] + 1 < 20
+        assert 5 < gate["fps"] < 15
+        assert "gate：已连接。" in run.said
+        family, worker = run.family(), run.worker()["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        run.process.send_signal(signal.SIGINT)
+        until(lambda: "正在停止" in run.said, 10, run.said)
+        assert run.stop(signal.SIGINT) == 130
+        until(lambda: not alive(family), 10, f"the end of {family}")
+    finally:
+        run.kill()
+
+
+def test_weights_that_cannot_be_used_end_the_run_with_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    site = file_site(tmp_path, "{weights: broken.onnx}")
+    done = subprocess.run(
+        [sys.executable, "-m", "gatewatch", "run", str(site), "--data", str(tmp_path / "data"), "--port", "0"],
+        cwd=ROOT, env={**os.environ, "PYTHONWARNINGS": "ignore"}, text=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "broken.onnx" in last
+    assert "Traceback" not in done.stderr
 
 
 def played(run: Running, alert: dict[str, Any]) -> tuple[int, int, str]:
