@@ -118,7 +118,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except _loaded_errors() as error:
-        return _say(str(error))
+        return _say(str(error), getattr(error, "exit_code", 1))
     except KeyboardInterrupt:
         return _say("Interrupted.")
     except OSError as error:
@@ -133,11 +133,11 @@ def _loaded_errors() -> tuple[type[BaseException], ...]:
     return tuple(getattr(module, name) for module, name in modules if module is not None)
 
 
-def _say(text: str) -> int:
+def _say(text: str, code: int = 1) -> int:
     from pipeline.address import mask_text
 
     print(mask_text(text), file=sys.stderr)
-    return 1
+    return code
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     FrontError            one or more sentences for the user, one a line; exit code 1
     |- SiteError          the site file cannot be used
     |- RecordingsError    recordings, their order in time or their inputs cannot be used
+    |- UsageError         an option of the command line is wrong; exit code 2
     `- OutputError        the output folder cannot be used or written
 
 The other layers have one base class each (`ModelError`, `MediaError`, `RuleError`, `DeskError`); the command line
@@ -17,6 +18,8 @@ from collections.abc import Sequence
 class FrontError(Exception):
     """The message is for the user: whole sentences, one a line, without credentials."""
 
+    exit_code = 1
+
 
 class SiteError(FrontError):
     """A site file that cannot be used; `problems` holds one sentence for each thing to mend, in the file's order."""
@@ -28,6 +31,12 @@ class SiteError(FrontError):
 
 class RecordingsError(FrontError):
     """Recordings, their place in time, or the inputs that belong to them cannot be used."""
+
+
+class UsageError(FrontError):
+    """An option of the command line has a value that it cannot have."""
+
+    exit_code = 2
 
 
 class OutputError(FrontError):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from gatewatch.errors import RecordingsError
+from gatewatch.errors import RecordingsError, UsageError
 from gatewatch.site import Site
 from gatewatch.start_time import from_text
 from pipeline.address import mask_url, source_kind
@@ -67,7 +67,7 @@ def recording_files(names: Sequence[str]) -> list[Path]:
 
 
 def make_plan(site: Site, recordings: Sequence[Path], *, camera: str | None, started_at: str | None) -> Plan:
-    """Checks the recordings and places them in time. Raises RecordingsError or MediaError with one sentence."""
+    """Checks the recordings and places them in time. Raises UsageError, RecordingsError or MediaError: one sentence."""
     name = _camera(site, camera)
     parts = [_part(path, site) for path in recordings]
     _same_size(parts)
@@ -85,12 +85,12 @@ def _camera(site: Site, camera: str | None) -> str:
     names = list(site.cameras)
     if camera is None:
         if len(names) > 1:
-            raise RecordingsError(
+            raise UsageError(
                 f"{site.path}: expected --camera with one of {', '.join(names)}, as the site has {len(names)} cameras."
             )
         return names[0]
     if camera not in site.cameras:
-        raise RecordingsError(f"{site.path}: expected --camera with one of {', '.join(names)}, found {camera}.")
+        raise UsageError(f"{site.path}: expected --camera with one of {', '.join(names)}, found {camera}.")
     return camera
 
 
@@ -116,7 +116,7 @@ def _given(started_at: str | None, site: Site) -> datetime | None:
         return None
     moment = from_text(started_at, site.timezone)
     if moment is None:
-        raise RecordingsError(
+        raise UsageError(
             f"--started-at: expected a date and time such as 2024-05-01T22:10:05+08:00, found {started_at!r}."
         )
     return moment

@@ -201,19 +201,19 @@ def test_a_schedule_asks_for_the_time_at_which_the_recording_began(piece: Piece,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "code", "sentence"),
     [
-        (["--camera", "veiw1"], "expected --camera with one of view1, found veiw1."),
-        (["--started-at", "yesterday"], "--started-at: expected a date and time such as"),
-        (["--started-at", "2024-05-01"], "--started-at: expected a date and time such as"),
-        (["--inputs", "missing.jsonl"], "missing.jsonl: the inputs cannot be read: No such file or directory."),
+        (["--camera", "veiw1"], 2, "expected --camera with one of view1, found veiw1."),
+        (["--started-at", "yesterday"], 2, "--started-at: expected a date and time such as"),
+        (["--started-at", "2024-05-01"], 2, "--started-at: expected a date and time such as"),
+        (["--inputs", "missing.jsonl"], 1, "missing.jsonl: the inputs cannot be read: No such file or directory."),
     ],
 )
 def test_wrong_options_are_said_in_one_line(
-    piece: Piece, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+    piece: Piece, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str
 ) -> None:
     out = tmp_path / "out"
-    assert run(["reanalyse", str(piece.site), str(piece.recording), "--out", str(out), *arguments]) == 1
+    assert run(["reanalyse", str(piece.site), str(piece.recording), "--out", str(out), *arguments]) == code
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1
