@@ -110,6 +110,11 @@ _COMMANDS = """\
 | variable | what it sets |
 | --- | --- |
 | `GATEWATCH_LOG_LEVEL` | What to log: `debug`, `info`, `warning` (default) or `error`; also `gatewatch --log-level`. |
+| `GATEWATCH_PROVIDERS` | Execution providers of ONNX Runtime, such as `cuda` or `openvino,cpu`; the processor by default. See [detectors](detectors.md). |
+| `GATEWATCH_THREADS` | Threads that one inference takes; 1 by default. |
+| `GATEWATCH_WEIGHTS` | Folder of pulled and exported weights. |
+| `GATEWATCH_DATA` | Folder for alerts, snapshots and clips of `gatewatch run`; also `--data`. |
+| `GATEWATCH_FONT` | Font file for Chinese text in snapshots, where the usual ones are not installed. |
 | `NO_COLOR` | No colours in logs. |
 | any other | Where a `source` or `analyse` names it as `${NAME}`. |
 """

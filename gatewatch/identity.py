@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -65,8 +65,10 @@ class Identity:
             return None
 
 
-def identity_of(plan: Plan, *, weights: str, inputs: Path | None, use_gate: bool) -> Identity:
-    """The identity of a plan. `weights`: the SHA-256 of the detector's weights, or `motion`.
+def identity_of(
+    plan: Plan, *, weights: str, inputs: Path | None, use_gate: bool, providers: Sequence[str] = ()
+) -> Identity:
+    """The identity of a plan. `weights`: the SHA-256 of the detector's weights, or `motion`; `providers`: what they run on.
 
     Recordings are known by the SHA-256 of their whole content.
     """
@@ -78,6 +80,7 @@ def identity_of(plan: Plan, *, weights: str, inputs: Path | None, use_gate: bool
             "places in time": [part.offset_s for part in plan.parts],
             "analysed frames per second": camera.analyse_fps,
             "weights": weights,
+            "execution providers": list(providers),
             "input size": None if detector == "motion" else detector.input_px,
             "versions": versions(),
         },

@@ -42,6 +42,8 @@ from rules.types import Input, RuleEvent
 if TYPE_CHECKING:
     import supervision as sv
 
+    from models.detector import OnnxDetector
+
 MOTION = "motion"
 MOTION_PX = 448
 """Longer side of the pictures that the tracker is shown where no detector sets their size."""
@@ -94,7 +96,10 @@ def reanalyse(
         stopper = stack.enter_context(stoppable())
         detector = _detector(plan)
         weights = MOTION if detector is None else detector.weights_sha256
-        identity = identity_of(plan, weights=weights, inputs=options.inputs, use_gate=options.use_gate)
+        providers = () if detector is None else detector.providers
+        identity = identity_of(
+            plan, weights=weights, inputs=options.inputs, use_gate=options.use_gate, providers=providers
+        )
         out = stack.enter_context(OutFolder(options.out))
         resumed = out.claim(identity, overwrite=options.overwrite, fresh=options.fresh)
         if resumed:
@@ -119,7 +124,7 @@ def reanalyse(
     return Result(options.out, alerts, run.events, facts)
 
 
-def _detector(plan: Plan) -> Detector | None:
+def _detector(plan: Plan) -> OnnxDetector | None:
     """The camera's detector, warm; None for `detector: motion`. Raises ModelError."""
     config = plan.site.detector_of(plan.camera)
     if isinstance(config, str):

@@ -219,6 +219,19 @@ def test_a_provider_that_is_absent_names_those_there_are():
         load_detector("nanodet-g", providers=["cuda"])
 
 
+def test_the_environment_chooses_providers_and_threads_for_every_command(monkeypatch):
+    monkeypatch.setenv("GATEWATCH_PROVIDERS", "teleporter, cpu")
+    with pytest.raises(ModelError, match="execution provider teleporter is not in this ONNX Runtime; there are: "):
+        load_detector("nanodet-g")
+    assert load_detector("nanodet-g", providers=["cpu"]).providers == ("CPUExecutionProvider",)
+    monkeypatch.setenv("GATEWATCH_PROVIDERS", "CPUExecutionProvider")
+    monkeypatch.setenv("GATEWATCH_THREADS", "2")
+    assert load_detector("nanodet-g").providers == ("CPUExecutionProvider",)
+    monkeypatch.setenv("GATEWATCH_THREADS", "many")
+    with pytest.raises(ModelError, match="GATEWATCH_THREADS: expected a whole number from 1 to 256, found 'many'"):
+        load_detector("nanodet-g")
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
