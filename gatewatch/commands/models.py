@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+WIDE = 200
+
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write; default: the weights folder.")]
 
 
@@ -35,7 +38,10 @@ def list_weights() -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "family", "licence", "px", "COCO mAP", "state", "source"):
         table.add_column(
-            heading, justify="right" if heading in ("px", "COCO mAP") else "left", no_wrap=heading == "name"
+            heading,
+            justify="right" if heading in ("px", "COCO mAP") else "left",
+            no_wrap=heading == "name",
+            overflow="fold",
         )
     for row in catalogue().values():
         state = {"embedded": "embedded", "pull": "to pull", "export": "to export"}[row.origin]
@@ -43,7 +49,8 @@ def list_weights() -> None:
             state = "here"
         published = "" if row.coco_map is None else f"{row.coco_map:.1f}"
         table.add_row(row.name, row.family, row.licence, str(row.input_px), published, state, row.source)
-    Console().print(table)
+    # A terminal folds at its own width; piped into a file or another command each row is one line.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     typer.echo(f"weights folder: {weights_folder()}")
 
 

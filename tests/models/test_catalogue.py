@@ -57,10 +57,13 @@ def test_altered_weights_are_refused(tmp_path, monkeypatch):
 
 def test_list_and_verify(monkeypatch, tmp_path):
     monkeypatch.setenv("GATEWATCH_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("COLUMNS", raising=False)
     listed = run("list").output
     for row in catalogue().values():
-        assert row.name in listed
+        # Read by a script as well: one line a row, and no licence or source cut off.
+        line = next(line for line in listed.splitlines() if line.startswith(f"{row.name} "))
+        assert row.licence in line
+        assert row.source in line
     assert str(tmp_path) in listed
     checked = run("verify")
     assert checked.exit_code == 0
