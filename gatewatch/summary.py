@@ -68,6 +68,7 @@ def summary(
         "inputs": rules.inputs,
         "inputs_unused": rules.inputs_unused,
         "tracks_stitched": rules.stitched,
+        "track_samples_dropped": rules.samples_dropped,
         "ineffective_s": {
             rule: {reason: round(seconds, 3) for reason, seconds in reasons.items()}
             for rule, reasons in rules.ineffective_s.items()
