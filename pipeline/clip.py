@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from pipeline.decode import full_picture
@@ -229,6 +229,7 @@ def _pieces(run: list[Take], from_s: float, to_s: float, max_s: float) -> list[_
     plays = run[0].template.plays_in_browsers
     lead_max_s = max_s / 2 if plays else ORIGINAL_LEAD_MAX_S
     far = from_s - start > lead_max_s or not all(take.index.copyable for take in run)
+    far = far or (plays and any(_too_far_apart(take, start, end, max_s) for take in run))
     if far or not plays:
         return _even_pieces(run, from_s, end, max_s, far)
     pieces: list[_Piece] = []
@@ -241,6 +242,14 @@ def _pieces(run: list[Take], from_s: float, to_s: float, max_s: float) -> list[_
         until = within[-1] if within else ahead[0]
         pieces.append(_Piece(_overlapping(run, start, until - 1e-6), start, until, until, far))
         start = until
+
+
+def _too_far_apart(take: Take, start: float, end: float, max_s: float) -> bool:
+    """Do key frames of a take that follow each other lie farther apart, within a range, than a part may last?"""
+    at = take.start_s
+    inside = [at + key for key in take.index.key_times_s if start < at + key < end]
+    edges = [max(start, at), *inside, min(end, at + take.index.end_s)]
+    return any(later - key > max_s + 1e-6 for key, later in pairwise(edges))
 
 
 def _even_pieces(run: list[Take], from_s: float, end_s: float, max_s: float, far: bool) -> list[_Piece]:

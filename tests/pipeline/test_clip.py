@@ -293,6 +293,17 @@ def test_far_key_frames_make_a_rendering_not_an_endless_clip(tmp_path: Path) -> 
     assert "far apart" in clip.notes[0]
 
 
+def test_no_part_lasts_longer_than_may_be_where_key_frames_are_farther_apart(tmp_path: Path) -> None:
+    recording = write_video(tmp_path / "one-key.mp4", frames=1600, gop=9999, size=(64, 48))
+    clip = cut_clip(recording, 10.0, 148.0, tmp_path / "clip.mp4")
+    assert max(part.to_s - part.from_s for part in clip.parts) <= 120.0 + 1e-6
+    assert len(clip.parts) == 2
+    assert clip.parts[0].to_s == pytest.approx(clip.parts[1].from_s)
+    assert clip.clip_from_s == pytest.approx(5.0, abs=2.0)
+    assert clip.clip_to_s == pytest.approx(153.0, abs=0.2)
+    assert "far apart" in clip.notes[0]
+
+
 def test_recording_whose_clock_was_set_back_is_cut_where_time_went_on(tmp_path: Path) -> None:
     one = write_video(tmp_path / "one.ts", frames=60, container={"output_ts_offset": "5000"})
     two = write_video(tmp_path / "two.ts", frames=60, first=60)
