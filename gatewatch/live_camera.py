@@ -48,6 +48,7 @@ Size = Callable[[int, int], tuple[int, int]]
 RING_BYTES = 64_000_000
 RING_SPARE_S = 15.0
 """How much more the ring keeps than pre-roll and the longest dwell: settling, the way of a request, late streams."""
+INPUTS_KEPT = 1000
 FAULT_PAUSE_S = (0.5, 30.0)
 STEADY_S = 30.0
 """After this long without a fault the pauses begin anew."""
@@ -95,7 +96,8 @@ class LiveCamera:
         self._site, self._camera, self._eyes, self._emit = site, site.cameras[name], eyes, emit
         self._clock, self._wall = clock, wall
         self._closing = threading.Event()
-        self._inputs: deque[InputGiven] = deque(maxlen=10_000)
+        self._inputs: deque[InputGiven] = deque()
+        self._inputs_refused = 0
         settings = settings or Settings()
         dwell_s = max((getattr(rule, "dwell_s", 0.0) for rule in self._camera.rules), default=0.0)
         self.recorder = Recorder(
@@ -155,8 +157,12 @@ class LiveCamera:
         self.recorder.close()
 
     def receive(self, message: InputGiven) -> None:
-        """Takes an input for the rules; it is applied before the next frame that is as late as it."""
-        self._inputs.append(message)
+        """Takes an input for the rules; it is applied before the next frame that is as late as it. While no picture
+        comes they wait, up to `INPUTS_KEPT` of them; more count as unused."""
+        if len(self._inputs) < INPUTS_KEPT:
+            self._inputs.append(message)
+        else:
+            self._inputs_refused += 1
 
     def footage_shift_s(self) -> float:
         """What to add to a media time to get the ring's: the two differ where another stream is analysed."""
@@ -187,7 +193,8 @@ class LiveCamera:
             connections=live.connections, reconnects=max(0, live.connections - 1),
             failures=live.failures + (main.failures if main is not live else 0),
             blind_s=round(self._time.blind_s(live.connected), 3),
-            faults=self._faults, events=engine.events, inputs=engine.inputs, inputs_unused=engine.inputs_unused,
+            faults=self._faults, events=engine.events, inputs=engine.inputs + self._inputs_refused,
+            inputs_unused=engine.inputs_unused + self._inputs_refused,
             state_size=self._engine.state_size() + (self._tracker.state_size() if self._tracker else 0),
             ring_s=round(ring[1] - ring[0], 3) if ring else 0.0,
             ring_bytes=self.recorder.bytes_kept, ring_short=self.recorder.over_limit,

@@ -111,7 +111,7 @@ class LiveDesk:
         alert = self._desk.take(event, run=run)
         worker.took_event()
         opened = alert.run == run and alert.event_ids == (event.event_id,)
-        wanted = EvidenceWanted(alert.alert_id, event, message.seen, snapshot=opened)
+        wanted = EvidenceWanted(alert.alert_id, event, run, message.seen, snapshot=opened)
         self._say_line(event_line(event, self._site.language, self._site.timezone, joins=not opened))
         if worker.send(wanted):
             self._waiting[worker.status.name].add(alert.alert_id)

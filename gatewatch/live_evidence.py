@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from api.alerts import Clip
+from api.alerts import Clip, alert_id_of
 from api.errors import DeskError
 from api.pictures import draw_snapshot
 from gatewatch.evidence import file_stem
@@ -34,8 +34,8 @@ class _Cut:
 
     start_s: float
     end_s: float
-    number: int
     pre_roll_s: float
+    path: PurePosixPath
     result: Future[ClipResult]
 
 
@@ -120,18 +120,16 @@ class LiveEvidence:
         event, live = wanted.event, self._cameras[wanted.event.camera]
         shift_s = live.footage_shift_s()
         start_s, end_s = event.start_s + shift_s, event.raised_s + shift_s
-        number, pre_s, post_s = 1, self._site.clips.pre_s, self._site.clips.post_s
+        pre_s, post_s = self._site.clips.pre_s, self._site.clips.post_s
+        # Named after its event: an alert may go on over several runs, whose clips must not replace one another.
+        path = self._path("clips", event, file_stem(alert_id_of(event.event_id, wanted.run)) + ".mp4")
         known = self._cuts.pop(wanted.alert_id, None)
         if known is not None and known.result.cancel():
-            number, pre_s = known.number, known.pre_roll_s
+            path, pre_s = known.path, known.pre_roll_s
             start_s, end_s = min(start_s, known.start_s), max(end_s, known.end_s)
-        elif known is not None:
-            number, cut_to_s = known.number + 1, known.end_s + post_s
-            if start_s - pre_s < cut_to_s:  # The earlier clip shows what came before.
-                start_s, pre_s = cut_to_s, 0.0
-                end_s = max(end_s, start_s)
-        stem = file_stem(wanted.alert_id) + (f".{number}" if number > 1 else "")
-        path = self._path("clips", event, stem + ".mp4")
+        elif known is not None and start_s - pre_s < known.end_s + post_s:
+            start_s, pre_s = known.end_s + post_s, 0.0  # The earlier clip shows what came before.
+            end_s = max(end_s, start_s)
         target = self._data_dir / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +137,7 @@ class LiveEvidence:
             self._send(ClipsDone(wanted.alert_id, (), f"The clip cannot be written: {error.strerror}."))
             return
         result = live.recorder.request(start_s, end_s, target, pre_roll_s=pre_s, post_roll_s=post_s)
-        self._cuts[wanted.alert_id] = _Cut(start_s, end_s, number, pre_s, result)
+        self._cuts[wanted.alert_id] = _Cut(start_s, end_s, pre_s, path, result)
         while len(self._cuts) > ALERTS_KEPT:
             del self._cuts[next(iter(self._cuts))]
         result.add_done_callback(partial(self._cut, wanted.alert_id, path.parent, shift_s))

@@ -148,6 +148,8 @@ class EvidenceWanted:
 
     alert_id: str
     event: RuleEvent
+    run: str
+    """The run that the event's id counts in."""
     seen: Seen | None
     snapshot: bool
 

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from gatewatch.live_camera import Eyes, LiveCamera, Settings
+from gatewatch.live_camera import INPUTS_KEPT, Eyes, LiveCamera, Settings
 from gatewatch.live_eyes import motion_size
 from gatewatch.live_messages import InputGiven, Seen
 from gatewatch.live_seen import BOXES_KEPT, KEPT_S, LastSeen
@@ -253,6 +253,13 @@ def test_a_missing_variable_is_a_reason_and_not_an_end(tmp_path: Path) -> None:
     camera.join()
     camera.close()
     assert "expected the environment variable NOT_SET_AT_ALL to be set" in status.reason
+
+
+def test_inputs_for_a_camera_without_pictures_wait_within_bounds(site: Site) -> None:
+    camera = LiveCamera(site, "yard", Eyes("motion", motion_size, None, None), lambda *_: None)
+    for _ in range(INPUTS_KEPT + 7):
+        camera.receive(InputGiven("yard", "all", "disarm", BEGIN))
+    assert camera.status().inputs_unused == 7
 
 
 def test_what_is_remembered_of_where_objects_were_is_bounded() -> None:

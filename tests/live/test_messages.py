@@ -205,7 +205,7 @@ def evidence(tmp_path: Path) -> Iterator[tuple[Callable[[RuleEvent], None], Ring
     ring, sent = Ring(), []
     cameras: Any = {"forecourt": ring}
     maker = LiveEvidence(SITE, cameras, tmp_path, sent.append)
-    yield lambda raised: maker.want(EvidenceWanted("alert.x", raised, None, snapshot=False)), ring, sent
+    yield lambda raised: maker.want(EvidenceWanted("alert.x", raised, "r", None, snapshot=False)), ring, sent
     maker.close()
 
 
@@ -215,17 +215,20 @@ def test_events_of_one_alert_share_footage_without_gaps(
     want, ring, sent = evidence
     want(event(1, 10.0, 11.0))
     want(event(2, 12.0, 14.0))  # while the first clip waits for its post-roll: one clip for both
-    assert ring.asked == [(110.0, 111.0, 5.0, "alert.x.mp4"), (110.0, 114.0, 5.0, "alert.x.mp4")]
+    assert ring.asked == [
+        (110.0, 111.0, 5.0, "alert.r.forecourt.line.000001.mp4"),
+        (110.0, 114.0, 5.0, "alert.r.forecourt.line.000001.mp4"),
+    ]
     assert sent == []
     ring.answer(tmp_path)
     assert [(clip.path, clip.from_s, clip.to_s) for clip in sent[0].clips] == [
-        ("clips/2026-05-01/alert.x.mp4", 5.0, 19.0)
+        ("clips/2026-05-01/alert.r.forecourt.line.000001.mp4", 5.0, 19.0)
     ]
     want(event(3, 22.0, 23.0))  # its pre-roll overlaps what was cut: goes on where that ended
-    assert ring.asked[-1] == (119.0, 123.0, 0.0, "alert.x.2.mp4")
+    assert ring.asked[-1] == (119.0, 123.0, 0.0, "alert.r.forecourt.line.000003.mp4")
     ring.answer(tmp_path)
     want(event(4, 50.0, 51.0))
-    assert ring.asked[-1] == (150.0, 151.0, 5.0, "alert.x.3.mp4")
+    assert ring.asked[-1] == (150.0, 151.0, 5.0, "alert.r.forecourt.line.000004.mp4")
     ring.futures[-1].set_running_or_notify_cancel()
     ring.futures[-1].set_exception(MediaError("rtsp://guard:s3cret@192.0.2.1/x: there is no footage."))
     assert sent[-1] == ClipsDone("alert.x", (), "rtsp://guard:***@192.0.2.1/x: there is no footage.")
