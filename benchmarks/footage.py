@@ -97,4 +97,4 @@ def _tracker(name: str, size: tuple[int, int], min_score: float) -> Any:
         return blob_tracker(*size, min_score=min_score)
     from pipeline.track_library import LibraryTracker
 
-    return LibraryTracker(*size, min_score=min_score, name=name)
+    return LibraryTracker(min_score=min_score, name=name)

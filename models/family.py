@@ -75,7 +75,7 @@ class Family(ABC):
         """The input that takes pictures."""
         return self.info.inputs[0]
 
-    def further_inputs(self, batch: int, size: tuple[int, int]) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+    def further_inputs(self, batch: int, size: tuple[int, int]) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - most want nothing
         """What the graph wants beside pictures; `size` is width, height of the network's input."""
         return {}
 

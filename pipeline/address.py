@@ -9,9 +9,6 @@ from urllib.parse import unquote
 
 Kind = Literal["file", "url", "device"]
 
-URL_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp")
-"""What a stream's URL may begin with."""
-
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 _SECRET_QUERY = re.compile(

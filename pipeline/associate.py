@@ -15,7 +15,7 @@ NEVER = 1e6
 """Cost of a pair that may not be matched."""
 
 
-def overlap(a: FloatArray, b: FloatArray, widen: float | FloatArray = 0.0) -> FloatArray:
+def overlap(a: FloatArray, b: FloatArray, widen: float = 0.0) -> FloatArray:
     """(n, m) intersection over union after widening every box by `widen` times its size on each side.
 
     Widening lets boxes of one object be compared that do not touch at a low frame rate (C-BIoU, Yang et al., 2023).
@@ -30,15 +30,6 @@ def overlap(a: FloatArray, b: FloatArray, widen: float | FloatArray = 0.0) -> Fl
     return np.asarray(inter / np.maximum(area_a[:, None] + area_b[None, :] - inter, 1e-9))
 
 
-def covered(a: FloatArray, b: FloatArray) -> FloatArray:
-    """(n, m) share of each box of `a` that lies inside each box of `b`."""
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    size = np.maximum(bottom_right - top_left, 0.0)
-    area = np.maximum((a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1]), 1e-9)
-    return np.asarray(size[:, :, 0] * size[:, :, 1] / area[:, None])
-
-
 def assign(cost: FloatArray, limit: float) -> list[tuple[int, int]]:
     """Pairs (row, column) of the cheapest one-to-one assignment, those costing more than `limit` left out.
 
@@ -50,9 +41,8 @@ def assign(cost: FloatArray, limit: float) -> list[tuple[int, int]]:
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if cost[r, c] <= limit]
 
 
-def _widened(boxes: FloatArray, widen: float | FloatArray) -> FloatArray:
-    if isinstance(widen, float) and widen == 0.0:
+def _widened(boxes: FloatArray, widen: float) -> FloatArray:
+    if widen == 0.0:
         return boxes
-    factor = np.broadcast_to(np.asarray(widen, dtype=np.float64), (len(boxes),))[:, None]
-    margin = factor * (boxes[:, 2:] - boxes[:, :2])
+    margin = widen * (boxes[:, 2:] - boxes[:, :2])
     return np.hstack((boxes[:, :2] - margin, boxes[:, 2:] + margin))

@@ -66,7 +66,7 @@ def _tracked(
     if motion.flat and not looked:
         found = motion_detections(motion)  # Nothing: what was there cannot be seen, so it is not held either.
     if found is None:
-        update = tracker.hold(frame.media_time_s, motion)
+        update = tracker.hold(frame.media_time_s)
     else:
         update = tracker.update(found, frame.media_time_s, motion, frame.image)
     counts.note(looked=looked, blind=blind is not None, scene_change=motion.scene_change)

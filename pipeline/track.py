@@ -3,8 +3,9 @@
 Association in the manner of ByteTrack (strong detections first, weak ones only extend) on a cost that adds up what
 tells objects apart: distance from where the object should be by now, overlap, size and colour. Everything is in
 seconds and box heights, so that 3 looks a second and 25 behave alike. Three things are not in the usual trackers:
-motion is evidence (a track is born where something moved; what never moved is furniture), samples from before a track
-was confirmed are handed on with it (`Track.earlier`), and labels that a detector confuses compete by vote.
+motion is evidence (a track is born where something moved; what never moved is furniture), samples that become known
+late, from before a track was confirmed or from a short gap, are handed on with it (`Track.earlier`), and labels that a
+detector confuses compete by vote.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ class Tracker:
         self._bear(found, np.flatnonzero(free & ~aside & promising), self._filter.boxes()[rows], media_time_s)
         return TrackUpdate(tracks, self._bury(media_time_s))
 
-    def hold(self, media_time_s: float, motion: Motion | None = None) -> TrackUpdate:  # noqa: ARG002
+    def hold(self, media_time_s: float) -> TrackUpdate:
         """The detector was spared because nothing moves: what was there at the last look is still there."""
         before_s = self._time_s
         held = [row for row, life in enumerate(self._lives) if life.held or life.last_s == before_s]

@@ -27,11 +27,11 @@ LOST_S = 1.0
 class LibraryTracker:
     """A tracker of the library, one instance per label group so that a car never continues a person."""
 
-    def __init__(self, width_px: int, height_px: int, *, min_score: float = 0.5, name: str = "botsort") -> None:
-        """`name` is one of `NAMES`; raises MediaError for another. The size is not needed by these trackers."""
+    def __init__(self, *, min_score: float = 0.5, name: str = "botsort") -> None:
+        """`name` is one of `NAMES`; raises MediaError for another."""
         if name not in NAMES:
             raise MediaError(f"tracker: expected gatewatch or one of {', '.join(NAMES)}, found {name}.")
-        self._name, self._min_score, self._size = name, min_score, (width_px, height_px)
+        self._name, self._min_score = name, min_score
         self._groups: dict[str, Any] = {}
         self._ids: dict[tuple[str, int], int] = {}
         self._seen: dict[int, tuple[float, Track]] = {}
@@ -42,7 +42,7 @@ class LibraryTracker:
         detections: sv.Detections,
         media_time_s: float,
         motion: Motion | None = None,  # noqa: ARG002 (the library has no use for it)
-        image: Image | None = None,  # noqa: ARG002
+        image: Image | None = None,  # noqa: ARG002 (neither for this)
     ) -> TrackUpdate:
         """As `pipeline.track.Tracker.update`."""
         self._time_s = media_time_s
@@ -57,7 +57,7 @@ class LibraryTracker:
             self._seen[track.track_id] = (media_time_s, track)
         return TrackUpdate(tuple(sorted(tracks, key=lambda track: track.track_id)), self._ended())
 
-    def hold(self, media_time_s: float, motion: Motion | None = None) -> TrackUpdate:  # noqa: ARG002
+    def hold(self, media_time_s: float) -> TrackUpdate:
         """As `pipeline.track.Tracker.hold`."""
         before_s, self._time_s = self._time_s, media_time_s
         held = []

@@ -93,8 +93,9 @@ class Track:
     """`seen`: detected in this frame. `held`: the detector was spared because nothing moved, the object is still there.
     A track that was looked for and not found is not in the frame; it is lost until it comes back or ends."""
     earlier: tuple[Sample, ...] = ()
-    """Samples between the last frame that had this track and this one that became known only now (looks before the
-    track was confirmed). In order of time, not including this frame."""
+    """Samples between the last frame that had this track and this one that became known only now: looks before the
+    track was confirmed, and, on a straight line, looks that missed it over a short gap. In order of time, not including
+    this frame."""
 
 
 @dataclass(frozen=True, slots=True)

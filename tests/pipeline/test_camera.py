@@ -77,8 +77,7 @@ class Notebook:
         self.told.append(("look", media_time_s, len(found)))
         return TrackUpdate((), ())
 
-    def hold(self, media_time_s: float, motion: Motion) -> TrackUpdate:
-        assert motion.media_time_s == media_time_s
+    def hold(self, media_time_s: float) -> TrackUpdate:
         self.told.append(("hold", media_time_s, 0))
         return TrackUpdate((), ())
 

@@ -183,7 +183,7 @@ def test_held_objects_stay_where_they_are_until_the_next_look() -> None:
         tracker.update(detections([person(300 + 2 * number)]), number / 10, motion(box))
     before = tracker.update(detections([person(320)]), 1.0, motion()).tracks[0]
     for number in range(11, 600):
-        update = tracker.hold(number / 10, motion())
+        update = tracker.hold(number / 10)
         assert [(t.track_id, t.state) for t in update.tracks] == [(before.track_id, "held")]
     assert update.tracks[0].box == pytest.approx(before.box, abs=1.0)
     again = tracker.update(detections([person(320)]), 60.0, motion())
@@ -222,7 +222,7 @@ def test_a_day_of_passers_by_and_flickering_bushes_leaves_nothing_behind() -> No
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_library_trackers_keep_the_same_contract(name: str) -> None:
-    tracker = LibraryTracker(WIDTH, HEIGHT, name=name)
+    tracker = LibraryTracker(name=name)
     seen: set[int] = set()
     for number in range(60):
         update = tracker.update(
