@@ -19,30 +19,6 @@ from rules.schedules import Window
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 
-_WORDS: Mapping[str, str] = {
-    "days": "Days on which the window begins.",
-    "from": 'Time of day when it begins, "HH:MM", on the site\'s wall clock.',
-    "to": 'Time of day when it ends, "HH:MM" or "24:00"; at or before `from` it ends on the next day.',
-    "name": "Name of the rule, once per camera.",
-    "kind": "Which rule.",
-    "labels": "What it is about: labels or groups of labels.",
-    "severity": "How urgent its alerts are.",
-    "schedule": "Name of a schedule; the rule is armed within it. `always` is always.",
-    "anchor": "The point of the object's box that stands for the object.",
-    "cooldown_s": "An event within so many seconds of an alert's last one joins that alert.",
-    "zone": "Name of a zone of the camera.",
-    "line": "Name of a line of the camera.",
-    "direction": "As seen by someone who stands on the line's first point and looks towards its last.",
-    "enter_s": "Seconds inside before the object counts as being in the zone.",
-    "leave_s": "Seconds seen outside before the object counts as having left.",
-    "gap_s": "Seconds for which the object may be out of sight without having left.",
-    "dwell_s": "Seconds in the zone, from the first sample inside, that make an event.",
-    "settle_s": "Seconds on the far side before a crossing counts; coming back within them cancels it.",
-    "headway_s": "Two crossings in one direction within so many seconds are tailgating.",
-    "authorisation": "`event`: every crossing beyond the authorisations received is an event, whatever its headway.",
-    "valid_s": "Seconds for which an authorisation holds.",
-}
-
 _INTRO = """\
 # Configuration
 
@@ -99,18 +75,19 @@ def page() -> str:
             f"Labels and groups of labels: {', '.join(f'`{label}`' for label in LABELS)}.",
         ),
         *(_rule(kind, rule.Config, rule.title["en"]) for kind, rule in RULES.items()),
-        _COMMANDS,
+        _ENVIRONMENT,
     ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
-_COMMANDS = """\
+_ENVIRONMENT = """\
 ## Environment
 
 | variable | what it sets |
 | --- | --- |
 | `GATEWATCH_LOG_LEVEL` | What to log: `debug`, `info`, `warning` (default) or `error`; also `gatewatch --log-level`. |
-| `GATEWATCH_PROVIDERS` | Execution providers of ONNX Runtime, such as `cuda` or `openvino,cpu`; the processor by default. See [detectors](detectors.md). |
+| `GATEWATCH_PROVIDERS` | Execution providers of ONNX Runtime, such as `cuda` or `openvino,cpu`; \
+the processor by default. See [detectors](detectors.md). |
 | `GATEWATCH_THREADS` | Threads that one inference takes; 1 by default. |
 | `GATEWATCH_WEIGHTS` | Folder of pulled and exported weights. |
 | `GATEWATCH_DATA` | Folder for alerts, snapshots and clips of `gatewatch run`; also `--data`. |
@@ -139,7 +116,7 @@ def _rows(model: type[BaseModel], only: Iterable[str] | None) -> Iterator[str]:
             continue
         key = info.alias or name
         form = _form(shape["properties"][key], definitions)
-        words = info.description or _WORDS.get(key) or "See its page."
+        words = info.description or "See its page."
         yield f"| `{key}` | {form} | {_default(info)} | {words} |"
 
 
