@@ -22,7 +22,6 @@ Reason = Literal[
 ]  # fmt: skip
 """Why an alert was a false alarm. `other` needs a note."""
 
-STATES: tuple[State, ...] = get_args(State)
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 REASONS: tuple[Reason, ...] = get_args(Reason)
 OPEN_STATES: tuple[State, ...] = ("new", "acknowledged")

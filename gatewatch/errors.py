@@ -4,7 +4,8 @@
     |- SiteError          the site file cannot be used
     |- RecordingsError    recordings, their order in time or their inputs cannot be used
     |- UsageError         an option of the command line is wrong; exit code 2
-    `- OutputError        the output folder cannot be used or written
+    |- OutputError        the output folder cannot be used or written
+    `- StoppedError       the user or the system asked to stop
 
 The other layers have one base class each (`ModelError`, `MediaError`, `RuleError`, `DeskError`); the command line
 treats them alike (`gatewatch.cli`).

@@ -47,10 +47,10 @@ class Silent:
         return
 
     def begin(self, what: str, total: float | None, *, footage: bool) -> None:
-        self._work = (what, total, footage)
+        """Says nothing."""
 
     def at(self, done: float) -> None:
-        self._done = done
+        """Says nothing."""
 
 
 class Lines(Silent):

@@ -50,7 +50,7 @@ def summary(
         "started_at_from": plan.start_from,
         "frames_read": sum(place.read for place in places),
         "frames_analysed": sum(place.analysed for place in places),
-        "frames_dropped": 0,
+        "frames_dropped": 0,  # Only a live camera drops frames: a recording waits.
         "frames_looked_at": counts.looked,
         "frames_spared": counts.spared,
         "frames_blind": counts.blind,
