@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +25,18 @@ class BenchError(Exception):
 
 @dataclass
 class Measured:
-    """The tracked frames of one run and what they cost."""
+    """The tracked frames of one run, and the size of the source picture."""
 
     frames: list[TrackedFrame]
     width_px: int
     height_px: int
-    wall_s: float
-    looked: int
-    tracker: str
-    counts: dict[str, Any] = field(default_factory=dict)
+
+
+def needed(path: Path) -> Path:
+    """The footage at `path`. Raises BenchError where it is not there."""
+    if not path.is_file():
+        raise BenchError(f"{path}: no such footage; the benchmark clips lie in ../shared/footage.")
+    return path
 
 
 def track_file(
@@ -51,16 +53,12 @@ def track_file(
     `tracker` is `gatewatch` or a name of `pipeline.track_library`. Raises BenchError where the file is not there, and
     what the pipeline raises.
     """
-    from pipeline.camera import CameraCounts, track_camera
+    from pipeline.camera import track_camera
     from pipeline.decode import Decoder
     from pipeline.motion import MotionGate
     from pipeline.source import open_source
 
-    if not path.is_file():
-        raise BenchError(f"{path}: no such footage; the benchmark clips lie in ../shared/footage.")
-    began = time.perf_counter()
-    counts = CameraCounts()
-    with open_source(path) as source, ThreadPoolExecutor(WORKERS) as executor:
+    with open_source(needed(path)) as source, ThreadPoolExecutor(WORKERS) as executor:
         size = (source.info.width_px, source.info.height_px)
         decoder = Decoder(
             source,
@@ -80,10 +78,9 @@ def track_file(
             tracker=_tracker(tracker if detector else "blobs", size, min_score),
             executor=executor,
             use_gate=use_gate,
-            counts=counts,
         )
         done = list(frames)
-    return Measured(done, *size, time.perf_counter() - began, sum(frame.looked for frame in done), tracker)
+    return Measured(done, *size)
 
 
 def _tracker(name: str, size: tuple[int, int], min_score: float) -> Any:

@@ -17,6 +17,7 @@ import supervision as sv
 
 LINE = ((0.30, 0.30), (0.22, 0.48))
 ZONE = ((0.0, 0.45), (0.33, 0.525), (0.56, 0.64), (1.0, 0.93), (1.0, 1.0), (0.0, 1.0))
+"""Normalised; the pipeline that it is compared with watches the same places (`benchmarks.speed`)."""
 
 
 def run(footage: Path, detector: Any, frames: int | None = None) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.footage import BenchError
+from benchmarks import naive_script
+from benchmarks.footage import BenchError, needed
 from pipeline.types import Frame
 
 if TYPE_CHECKING:
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
 WINDOW = 8
 """Look-ahead of both loops, as `pipeline.camera` has it."""
 REPEATS = 3
-RULES = """
-site: {name: Speed, timezone: UTC}
+RULES = f"""
+site: {{name: Speed, timezone: UTC}}
 cameras:
   view1:
     source: footage
-    zones: {lawn: [[0.0, 0.45], [0.33, 0.525], [0.56, 0.64], [1.0, 0.93], [1.0, 1.0], [0.0, 1.0]]}
-    lines: {road: [[0.30, 0.30], [0.22, 0.48]]}
+    zones: {{lawn: {[list(point) for point in naive_script.ZONE]}}}
+    lines: {{road: {[list(point) for point in naive_script.LINE]}}}
     rules:
-      - {name: lawn, kind: intrusion, zone: lawn, labels: [person]}
-      - {name: road, kind: line_crossing, line: road, labels: [person]}
-      - {name: dwell, kind: loitering, zone: lawn, labels: [person], dwell_s: 10}
+      - {{name: lawn, kind: intrusion, zone: lawn, labels: [person]}}
+      - {{name: road, kind: line_crossing, line: road, labels: [person]}}
+      - {{name: dwell, kind: loitering, zone: lawn, labels: [person], dwell_s: 10}}
 """
 
 
@@ -44,11 +45,9 @@ def run(
     footage: Path, *, weights: str = "nanodet-g", input_px: int = 448, repeats: int = REPEATS, naive: bool = True
 ) -> dict[str, Any]:
     """Frames per second, the ratio of pipeline to bare loop (with and without clips), and seconds per stage."""
-    from benchmarks import naive_script
     from models.load import load_detector
 
-    if not footage.is_file():
-        raise BenchError(f"{footage}: no such footage; the benchmark clips lie in ../shared/footage.")
+    needed(footage)
     detector = load_detector(weights, input_px=input_px)
     workers = max(1, len(os.sched_getaffinity(0)))
     with tempfile.TemporaryDirectory(prefix="gatewatch-bench-") as folder:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.footage import BenchError
+from benchmarks.footage import needed
 from pipeline.types import Frame
 
 STRETCHES: dict[str, tuple[tuple[tuple[float, float], ...], tuple[float, float]]] = {
@@ -47,9 +47,8 @@ def run(
     detector = load_detector(weights, input_px=input_px)
     result: dict[str, Any] = {"weights": weights, "ratio": 0.0}
     for name, (still, busy) in list(STRETCHES.items())[:clips]:
-        if not (folder / name).is_file():
-            raise BenchError(f"{folder / name}: no such footage; the benchmark clips lie in ../shared/footage.")
-        rows = result[name] = [_compared(folder / name, detector, stretch, busy, repeats) for stretch in still]
+        path = needed(folder / name)
+        rows = result[name] = [_compared(path, detector, stretch, busy, repeats) for stretch in still]
         if name == HEADLINE[0]:
             result["ratio"] = round(statistics.mean(row["ratio"] for row in rows[: HEADLINE[1]]), 4)
     return result

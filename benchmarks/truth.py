@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.footage import BenchError
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 MOT_COLUMNS = ("frame", "id", "left", "top", "width", "height", "evaluate")
 
 
-class TruthError(Exception):
+class TruthError(BenchError):
     """A truth file cannot be read; the message says where and what was expected."""
 
 
