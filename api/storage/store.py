@@ -9,10 +9,9 @@ from typing import Any, cast
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
-from api.alerts import Action, Alert, Clip, Reason, State
+from api.alerts import Action, Alert, Clip, State
 from api.records import Change, Filters, ListPage, MediaState, Position, Record
 from api.storage.tables import AlertRow, ChangeRow, ClipRow, EventRow
-from rules.types import Severity
 
 _COPIED = (
     "alert_id", "run", "camera", "rule", "kind", "severity", "zone", "line", "state", "version", "start_s", "end_s",
@@ -24,28 +23,8 @@ _COPIED = (
 
 def alert_of(row: AlertRow) -> Alert:
     return Alert(
-        alert_id=row.alert_id,
-        camera=row.camera,
-        rule=row.rule,
-        kind=row.kind,
-        severity=cast(Severity, row.severity),
-        zone=row.zone,
-        line=row.line,
-        state=cast(State, row.state),
+        **{name: getattr(row, name) for name in _COPIED},
         event_ids=tuple(event.event_id for event in row.events),
-        start_s=row.start_s,
-        end_s=row.end_s,
-        first_raised_s=row.first_raised_s,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        first_raised_at=row.first_raised_at,
-        run=row.run,
-        version=row.version,
-        acknowledged_at=row.acknowledged_at,
-        closed_at=row.closed_at,
-        reason=cast("Reason | None", row.reason),
-        note=row.note,
-        snapshot=row.snapshot,
         clips=tuple(Clip(clip.path, clip.from_s, clip.to_s, clip.original, clip.shortfall_s) for clip in row.clips),
     )
 
