@@ -70,7 +70,8 @@ def identity_of(
 ) -> Identity:
     """The identity of a plan.
 
-    `weights`: the SHA-256 of the detector's weights, or `motion`; `providers`: what they run on. Recordings are known by the SHA-256 of their whole content.
+    `weights`: the SHA-256 of the detector's weights, or `motion`; `providers`: what they run on. Recordings
+    are known by the SHA-256 of their whole content.
     """
     camera = plan.site.cameras[plan.camera]
     detector = plan.site.detector_of(plan.camera)
