@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from api import failures, routes_alerts, routes_media, routes_page, routes_service
 from api.desk import Desk
 from api.guard import LOCAL_HOSTS, Guard
-from api.routes_service import CameraCount, InputSink, product_version
+from api.routes_service import CameraCount, InputSink
 from api.schemas import PREFIX
 
 DESCRIPTION = """\
@@ -37,19 +37,20 @@ def create_app(
     desk: Desk,
     *,
     site: SiteFacts,
+    version: str,
     on_input: InputSink | None = None,
     camera_count: CameraCount | None = None,
     allowed_hosts: Sequence[str] = LOCAL_HOSTS,
 ) -> FastAPI:
     """The application over this desk, which it neither opens nor closes.
 
-    `on_input` takes what arrives at `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health
+    `version` is the product's, as health and the OpenAPI document tell it. `on_input` takes what arrives at `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health
     how many cameras are watched and connected. There is no login: serve it on a local address only. `allowed_hosts`:
     the names (without port) by which clients may call it.
     """
     app = FastAPI(
         title="Gatewatch",
-        version=product_version(),
+        version=version,
         description=DESCRIPTION,
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, Request
 
@@ -36,24 +35,17 @@ CameraCount = Callable[[], tuple[int, int]]
 """(cameras watched, cameras of them that are connected)."""
 
 
-def product_version() -> str:
-    try:
-        return version("gatewatch")
-    except PackageNotFoundError:  # A checkout that was not installed.
-        return "0+unknown"
-
-
 @router.get("/health", operation_id="get_health", tags=["service"], responses=documented(503))
 def get_health(request: Request) -> HealthOut:
     """Answers once the database can be read; `degraded` says that a camera is not watched."""
     counts = {str(state): number for state, number in desk_of(request).counts().items()}
     count: CameraCount | None = request.app.state.camera_count
     if count is None:
-        return HealthOut(status="ok", version=product_version(), alerts=counts)
+        return HealthOut(status="ok", version=request.app.version, alerts=counts)
     watched, connected = count()
     return HealthOut(
         status="ok" if connected == watched else "degraded",
-        version=product_version(),
+        version=request.app.version,
         alerts=counts,
         cameras={"watched": watched, "connected": connected},
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gatewatch.reanalyse import Options, Result, reanalyse
 from gatewatch.site import Site, load_site
+from gatewatch.version import version
 
 CLIP = "pedestrians.mp4"
 SITE = "site.yaml"
@@ -41,4 +42,4 @@ def serve_results(site: Site, result: Result, port: int, *, started: Callable[[s
         stack.callback(sock.close)
         desk = stack.enter_context(Desk(result.out / ".gatewatch" / "alerts.db", media_dir=result.out))
         desk.import_reanalysis(result.out)
-        serve(create_app(desk, site=site), sock, started=started)
+        serve(create_app(desk, site=site, version=version()), sock, started=started)

@@ -36,6 +36,7 @@ from gatewatch.live_words import how_many, say
 from gatewatch.live_worker import Setup
 from gatewatch.log import Level
 from gatewatch.site import Site
+from gatewatch.version import version
 
 DATABASE = "gatewatch.db"
 LOCK = ".gatewatch.lock"
@@ -80,7 +81,12 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         worker = _worker(site, options, board, live, stop, say_line)
         stop.on_force(worker.kill)
         app = create_app(
-            desk, site=site, on_input=live.on_input, camera_count=board.camera_count, allowed_hosts=_hosts(options)
+            desk,
+            site=site,
+            version=version(),
+            on_input=live.on_input,
+            camera_count=board.camera_count,
+            allowed_hosts=_hosts(options),
         )
         add_live_routes(app, board)
         address = f"http://{_shown(options.host)}:{sock.getsockname()[1]}/"

@@ -28,7 +28,7 @@ def desk(tmp_path: Path, media: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def app(desk: Desk) -> FastAPI:
-    return create_app(desk, site=Site())
+    return create_app(desk, site=Site(), version="1.2.3")
 
 
 @pytest.fixture(scope="session")

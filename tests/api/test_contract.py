@@ -36,7 +36,7 @@ def served() -> Iterator[schemathesis.BaseSchema]:
             for n in range(1, 4):
                 alert = desk.take(make_event(n, 100.0 * n))
                 desk.attach_media(alert.alert_id, snapshot="s.jpg", clips=[Clip("c.mp4", 0.0)])
-            app = create_app(desk, site=Site(), on_input=lambda _: None, allowed_hosts=("testserver",))
+            app = create_app(desk, site=Site(), version="1.2.3", on_input=lambda _: None, allowed_hosts=("testserver",))
             yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
 
 

@@ -264,7 +264,9 @@ class TestInputs:
                 raise UnavailableError("The camera's queue is full.")
             taken.append(message)
 
-        with TestClient(create_app(desk, site=Site(), on_input=take), base_url="http://localhost") as client:
+        with TestClient(
+            create_app(desk, site=Site(), version="1.2.3", on_input=take), base_url="http://localhost"
+        ) as client:
             response = client.post(f"{V1}/inputs", json=self.BODY)
             assert (response.status_code, response.json()) == (202, {"accepted": True})
             refused(client.post(f"{V1}/inputs", json=self.BODY | {"camera": "unknown"}), 404, "not_found")
@@ -278,7 +280,7 @@ class TestInputs:
 def test_health_and_site(client: TestClient, desk: Desk) -> None:
     desk.take(make_event())
     health = client.get(f"{V1}/health").json()
-    assert (health["status"], health["alerts"]) == ("ok", {"new": 1})
+    assert (health["status"], health["version"], health["alerts"]) == ("ok", "1.2.3", {"new": 1})
     assert client.get(f"{V1}/site").json() == {
         "name": "Lakeside Gardens", "timezone": "Asia/Shanghai", "language": "en",
     }  # fmt: skip

@@ -198,7 +198,7 @@ def test_no_alerts_yet(page: playwright.Page) -> None:
 
 def test_the_server_goes_away_and_comes_back(browser: playwright.Browser, desk: Desk, alerts: list[Alert]) -> None:
     assert alerts
-    with serving(create_app(desk, site=Site())) as address:
+    with serving(create_app(desk, site=Site(), version="1.2.3")) as address:
         page = browser.new_page()
         page.goto(address)
         playwright.expect(page.locator("#connection")).to_have_text("Connected")
