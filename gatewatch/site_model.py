@@ -6,11 +6,11 @@ errors. What needs a look at two places (a rule's zone, a schedule's name) is in
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, SkipValidation, Tag
 
+from rules.base import NAME_MAX, fits_name
 from rules.schedules import Window
 
 Language = Literal["en", "zh-CN"]
@@ -25,12 +25,8 @@ class Strict(BaseModel):
 
 def checked_name(name: str) -> str:
     """The name, if it is one. Raises ValueError with the expectation as its text."""
-    good = 0 < len(name) <= 64 and all(
-        character in "-_" or unicodedata.category(character)[0] in "LM" or unicodedata.category(character) == "Nd"
-        for character in name
-    )
-    if not good:
-        raise ValueError("a name of up to 64 letters, digits, - and _")
+    if not 0 < len(name) <= NAME_MAX or not all(map(fits_name, name)):
+        raise ValueError(f"a name of up to {NAME_MAX} letters, digits, - and _")
     return name
 
 

@@ -26,13 +26,23 @@ ANY = "any"
 ALWAYS = "always"
 
 
+NAME_MAX = 64
+"""Characters of a name at most."""
+
+
+def fits_name(character: str) -> bool:
+    """Whether a name may hold this character: letters and digits of any script, `-` and `_`."""
+    category = unicodedata.category(character)
+    # Marks (M) are parts of letters in many scripts.
+    return character in "-_" or category[0] in "LM" or category == "Nd"
+
+
 def _name(value: str) -> str:
-    if not 1 <= len(value) <= 64:
-        raise ValueError(f"a name has 1 to 64 characters, found {len(value)}")
-    for letter in value:
-        # Marks (M) are parts of letters in many scripts.
-        if not (letter.isalnum() or letter in "-_" or unicodedata.category(letter).startswith("M")):
-            raise ValueError(f"a name has letters, digits, '-' and '_' only, found {letter!r}")
+    if not 1 <= len(value) <= NAME_MAX:
+        raise ValueError(f"a name has 1 to {NAME_MAX} characters, found {len(value)}")
+    for character in value:
+        if not fits_name(character):
+            raise ValueError(f"a name has letters, digits, '-' and '_' only, found {character!r}")
     return value
 
 
