@@ -25,6 +25,8 @@ class Place:
     analysed: int = 0
     decode_errors: int = 0
     irregular_times: int = 0
+    damaged_s: tuple[float, ...] = ()
+    """Media times near which pictures could not be decoded."""
     moved_s: float = 0.0
     """How much later than its stated start it was placed, because the one before was not over."""
 
@@ -70,11 +72,17 @@ class FootageReader:
                 place.read, place.analysed = decoder.counts.read, decoder.counts.analysed
                 place.decode_errors = decoder.counts.decode_errors + source.read_errors
                 place.irregular_times = decoder.counts.irregular_times
+                place.damaged_s = tuple(decoder.damaged_s)
                 end_s = place.end_s
 
     def recordings(self) -> list[Recording]:
         """The recordings opened so far, for cutting clips."""
         return [Recording(place.path, place.start_s) for place in self.places]
+
+    @property
+    def damaged_s(self) -> list[float]:
+        """Media times near which pictures could not be decoded."""
+        return [time_s for place in self.places for time_s in place.damaged_s]
 
     def where(self, media_time_s: float) -> tuple[str, float]:
         """File name of the recording that holds a media time, and the time within it."""

@@ -78,12 +78,18 @@ class Lines(Silent):
         parts = [say(self._language, self._what)]
         total = self._total
         if self._footage:
-            parts.append(f"{clock(done)} / {clock(total)}" if total else clock(done))
+            parts.append(
+                f"{clock(self._language, done)} / {clock(self._language, total)}"
+                if total
+                else clock(self._language, done)
+            )
             parts.append(say(self._language, "times", speed=done / wall_s))
         else:
             parts.append(f"{done:.0f} / {total:.0f}" if total else f"{done:.0f}")
         if total and done:
-            parts.append(say(self._language, "left", time=clock(max(0.0, (total - done) * wall_s / done))))
+            parts.append(
+                say(self._language, "left", time=clock(self._language, max(0.0, (total - done) * wall_s / done)))
+            )
         return "  ".join(parts)
 
 

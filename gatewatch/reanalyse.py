@@ -31,7 +31,7 @@ from gatewatch.stopping import Stopper, stoppable
 from gatewatch.summary import summary
 from gatewatch.tables import Tables
 from gatewatch.version import version
-from gatewatch.words import clock, event_line, say
+from gatewatch.words import clock, damage_line, event_line, say
 from models.types import Detector
 from pipeline.camera import CameraCounts, track_camera
 from pipeline.motion import MotionGate
@@ -120,7 +120,7 @@ def reanalyse(
                 out.write_summary(facts)
         except StoppedError:
             words = "stopped_afresh" if options.fresh else "stopped"
-            raise StoppedError(say(site.language, words, time=clock(run.time_s))) from None
+            raise StoppedError(say(site.language, words, time=clock(site.language, run.time_s))) from None
     return Result(options.out, alerts, run.events, facts)
 
 
@@ -178,6 +178,7 @@ class _Run:
             versions={"gatewatch": version(), "weights_sha256": self.weights, "site_sha256": plan.site.sha256},
         )
         self._open: dict[str, Alert] = {}
+        self._first: dict[str, RuleEvent] = {}
         self._boxes: dict[int, deque[tuple[float, Box]]] = {}
         self._seen: dict[str, tuple[float, Box]] = {}
 
@@ -212,7 +213,8 @@ class _Run:
 
         alerts = group(self.events, self.policy)
         events = {event.event_id: event for event in self.events}
-        maker = Evidence(self.plan.site, self.out, Footage(self.reader.recordings()), clips=self.options.clips)
+        footage = Footage(self.reader.recordings(), damaged_s=self.reader.damaged_s)
+        maker = Evidence(self.plan.site, self.out, footage, clips=self.options.clips)
         self.progress.begin("evidence", len(alerts), footage=False)
         done = []
         for number, alert in enumerate(alerts):
@@ -220,6 +222,10 @@ class _Run:
             done.append(maker.of(alert, events, self._seen))
             self.progress.at(number + 1)
         self.evidence_missing = maker.missing
+        for place in self.reader.places:
+            if place.decode_errors:
+                times_s = [time_s - place.start_s for time_s in place.damaged_s]
+                self.say_line(damage_line(self.plan.site.language, place.path.name, place.decode_errors, times_s))
         for sentence in maker.missing:
             self.say_line(sentence)
         return done
@@ -276,8 +282,10 @@ class _Run:
         alert = self._open.get(event.rule)
         part_of = alert is not None and joins(alert, event, self.policy)
         self._open[event.rule] = joined(alert, event) if alert is not None and part_of else opened(event)
+        if not part_of:
+            self._first[event.rule] = event
         site = self.plan.site
-        self.say_line(event_line(event, site.language, site.timezone, joins=part_of))
+        self.say_line(event_line(event, site.language, site.timezone, joins=part_of, first=self._first[event.rule]))
 
     def _line(self, event: RuleEvent) -> dict[str, Any]:
         return event.to_json(*self.reader.where(event.start_s))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from api.texts import measured_words, moment_words, word
 from rules.types import RuleEvent
+
+DAMAGE_SHOWN = 5
+"""Places of damage that a line names."""
 
 _TEXTS: dict[str, dict[str, str]] = {
     "en": {
@@ -19,11 +22,17 @@ _TEXTS: dict[str, dict[str, str]] = {
         "stopped": "Stopped at {time} of the footage; the same command goes on from there.",
         "stopped_afresh": "Stopped at {time} of the footage.",
         "done": "{alerts} from {events} in {footage} of footage, analysed in {wall} ({speed:.1f}x real time).",
+        "damaged": "{name}: damaged; {count} packets or pictures could not be decoded, around {times} into it, and "
+        "what they showed was not looked at.",
+        "and_more": "and later",
         "results": "Results: {path}",
-        "joined": "(joins the alert above)",
+        "joined": "(joins its open alert)",
+        "joined_since": "(joins the alert of {since})",
         "page": "Look at the alerts: {address}  (Ctrl-C ends)",
         "page_gone": "Stopped serving.",
         "separator": "; ",
+        "list": ", ",
+        "seconds": "{number} s",
     },
     "zh-CN": {
         "analysing": "正在分析",
@@ -34,11 +43,16 @@ _TEXTS: dict[str, dict[str, str]] = {
         "stopped": "已在录像的 {time} 处停止；再次运行同一命令即可继续。",
         "stopped_afresh": "已在录像的 {time} 处停止。",
         "done": "{footage} 录像中有 {events} 个事件，合为 {alerts} 条告警；分析用时 {wall}（实时的 {speed:.1f} 倍）。",
+        "damaged": "{name}：文件有损坏，{count} 个数据包或画面无法解码（约在 {times} 处），其中的内容未被分析。",
+        "and_more": "等",
         "results": "结果：{path}",
-        "joined": "（并入上一告警）",
+        "joined": "（并入尚未结束的告警）",
+        "joined_since": "（并入 {since} 的告警）",
         "page": "查看告警：{address}（按 Ctrl-C 结束）",
         "page_gone": "服务已停止。",
         "separator": "；",
+        "list": "、",
+        "seconds": "{number} 秒",
     },
 }
 
@@ -48,16 +62,21 @@ def say(language: str, key: str, **values: object) -> str:
     return _TEXTS.get(language, _TEXTS["en"])[key].format(**values)
 
 
-def clock(seconds: float) -> str:
+def clock(language: str, seconds: float) -> str:
     """`0:01:19`; below a minute `12.3 s`."""
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return say(language, "seconds", number=f"{seconds:.1f}")
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def event_line(event: RuleEvent, language: str, timezone: ZoneInfo, *, joins: bool) -> str:
-    """One line for one event: time, severity, camera, rule, label and what was measured."""
+def event_line(
+    event: RuleEvent, language: str, timezone: ZoneInfo, *, joins: bool, first: RuleEvent | None = None
+) -> str:
+    """One line for one event: time, severity, camera, rule, label and what was measured.
+
+    `first`: the first event of the alert that it joins, where that is known.
+    """
     measured = {name: {"value": m.value, "threshold": m.threshold} for name, m in event.measured.items()}
     label = word(language, "label", event.label)
     values = say(language, "separator").join(
@@ -70,7 +89,28 @@ def event_line(event: RuleEvent, language: str, timezone: ZoneInfo, *, joins: bo
         event.rule,
         values,
     ]
-    return "  ".join([*parts, say(language, "joined")] if joins else parts)
+    if joins and first is not None:
+        parts.append(say(language, "joined_since", since=_time_of_day(first, timezone)))
+    elif joins:
+        parts.append(say(language, "joined"))
+    return "  ".join(parts)
+
+
+def _time_of_day(event: RuleEvent, timezone: ZoneInfo) -> str:
+    """The part of an event's time by which people find its line."""
+    if event.raised_at is not None:
+        local = event.raised_at.astimezone(timezone)
+        return f"{local:%H:%M:%S}.{local.microsecond // 100_000}"
+    tenths = round(event.raised_s * 10)
+    return f"{tenths // 36000}:{tenths // 600 % 60:02}:{tenths % 600 / 10:04.1f}"
+
+
+def damage_line(language: str, name: str, count: int, times_s: Sequence[float]) -> str:
+    """Where a recording could not be decoded; `times_s` are seconds into it."""
+    shown = [clock(language, time_s) for time_s in times_s[:DAMAGE_SHOWN]]
+    if len(times_s) > DAMAGE_SHOWN:
+        shown.append(say(language, "and_more"))
+    return say(language, "damaged", name=name, count=count, times=say(language, "list").join(shown))
 
 
 def _count(language: str, number: int, what: str) -> str:
@@ -84,7 +124,7 @@ def done_line(language: str, facts: Mapping[str, Any]) -> str:
         "done",
         alerts=_count(language, facts["alerts"], "alert"),
         events=_count(language, facts["events"], "event"),
-        footage=clock(facts["footage_s"]),
-        wall=clock(facts["wall_s"]),
+        footage=clock(language, facts["footage_s"]),
+        wall=clock(language, facts["wall_s"]),
         speed=facts["times_real_time"],
     )

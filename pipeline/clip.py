@@ -6,7 +6,7 @@ H.264 rendering is made for viewing, and says so in its metadata.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
@@ -26,6 +26,8 @@ SAME_S = 0.001
 PRE_ROLL_S = 5.0
 POST_ROLL_S = 5.0
 CLIP_MAX_S = 120.0
+DAMAGE_NEAR_S = 2.0
+"""A decoder notices damage up to so long before or after it stands in the pictures."""
 ORIGINAL_LEAD_MAX_S = 600.0
 """An original beside a rendering begins at most this long before it; with key frames further apart there is none."""
 
@@ -82,10 +84,14 @@ class Footage:
     def of_takes(cls, takes: Sequence[Take]) -> Footage:
         """Footage from a live camera's ring. Raises MediaError where there is none."""
         footage = cls.__new__(cls)
+        footage._damaged_s = []
         footage._adopt(takes)
         return footage
 
-    def __init__(self, recordings: str | Path | Sequence[Recording]) -> None:
+    def __init__(self, recordings: str | Path | Sequence[Recording], *, damaged_s: Iterable[float] = ()) -> None:
+        """`damaged_s`: media times near which the recordings could not be decoded. Browsers give a copy up there, so
+        such clips are rendered, and kept as copied, too."""
+        self._damaged_s = sorted(damaged_s)
         listed = [Recording(Path(recordings))] if isinstance(recordings, str | Path) else recordings
         self._adopt([FileTake(Path(recording.path), recording.start_s) for recording in listed])
 
@@ -135,7 +141,7 @@ class Footage:
         wanted = (start_s - pre_roll_s, end_s + post_roll_s)
         parts: list[ClipPart] = []
         notes: list[str] = []
-        pieces = [piece for run in self._runs(*wanted) for piece in _pieces(run, *wanted, max_s)]
+        pieces = [piece for run in self._runs(*wanted) for piece in _pieces(run, *wanted, max_s, self._damaged_s)]
         if not pieces:
             raise MediaError(f"{out_path.name}: there is no footage between {wanted[0]:.1f} s and {wanted[1]:.1f} s.")
         for number, piece in enumerate(pieces):
@@ -148,13 +154,15 @@ class Footage:
         template, shared = piece.run[0].template, piece.run[0].shared
         if template.audio_codec and not template.audio_plays:
             _note(notes, f"The sound ({template.audio_codec}) does not play in browsers and was left out.")
-        if template.plays_in_browsers and not piece.far:
+        if piece.copied:
             written = write_copy(path, template, _packets(piece), metadata={}, shared=shared)
             return ClipPart(path, None, written.from_s, written.to_s, rendered=False)
         original = span = None
         if piece.far:
             _note(notes, _why_far(piece))
         else:
+            if template.plays_in_browsers:
+                _note(notes, "The recording is damaged here, so the clip was rendered without what cannot be decoded.")
             original = path.with_suffix(".original.mkv")
             comment = {"comment": "Packets as they were recorded."}
             copied = write_copy(original, template, _packets(piece), metadata=comment, shared=shared)
@@ -196,6 +204,8 @@ class _Piece:
     """The key frame at which the next part begins: no picture from there on."""
     far: bool
     """No copy: the key frame lies too far back, or the container lacks display times. Rendered, whatever the codec."""
+    copied: bool
+    """The copy is what is played: nothing needs rendering."""
 
 
 def cut_clip(
@@ -220,13 +230,14 @@ def picture_at(recordings: str | Path | Sequence[Recording], media_time_s: float
     return Footage(recordings).picture_at(media_time_s)
 
 
-def _pieces(run: list[Take], from_s: float, to_s: float, max_s: float) -> list[_Piece]:
+def _pieces(run: list[Take], from_s: float, to_s: float, max_s: float, damaged_s: Sequence[float] = ()) -> list[_Piece]:
     """A run's share of a range, cut into pieces of at most `max_s` that meet at key frames."""
     keys = [take.start_s + key for take in run for key in take.index.key_times_s]
     end = min(to_s, run[-1].start_s + run[-1].index.end_s)
     from_s = max(from_s, run[0].start_s)
     start = max((key for key in keys if key <= from_s + 1e-6), default=run[0].start_s)
-    plays = run[0].template.plays_in_browsers
+    damaged = any(start - DAMAGE_NEAR_S <= time_s <= end + DAMAGE_NEAR_S for time_s in damaged_s)
+    plays = run[0].template.plays_in_browsers and not damaged
     lead_max_s = max_s / 2 if plays else ORIGINAL_LEAD_MAX_S
     far = from_s - start > lead_max_s or not all(take.index.copyable for take in run)
     far = far or (plays and any(_too_far_apart(take, start, end, max_s) for take in run))
@@ -237,10 +248,10 @@ def _pieces(run: list[Take], from_s: float, to_s: float, max_s: float) -> list[_
         ahead = [key for key in keys if start + 1e-6 < key < end]
         within = [key for key in ahead if key <= start + max_s + 1e-6]
         if end - start <= max_s or not ahead:
-            pieces.append(_Piece(_overlapping(run, start, end), start, end, None, far))
+            pieces.append(_Piece(_overlapping(run, start, end), start, end, None, far=False, copied=True))
             return pieces
         until = within[-1] if within else ahead[0]
-        pieces.append(_Piece(_overlapping(run, start, until - 1e-6), start, until, until, far))
+        pieces.append(_Piece(_overlapping(run, start, until - 1e-6), start, until, until, far=False, copied=True))
         start = until
 
 
@@ -257,7 +268,8 @@ def _even_pieces(run: list[Take], from_s: float, end_s: float, max_s: float, far
     while True:
         last = end_s - from_s <= max_s
         until = end_s if last else _entry_before(run, from_s + max_s)
-        pieces.append(_Piece(_overlapping(run, from_s, until), from_s, until, None if last else until, far))
+        before_s = None if last else until
+        pieces.append(_Piece(_overlapping(run, from_s, until), from_s, until, before_s, far, copied=False))
         if last:
             return pieces
         from_s = until

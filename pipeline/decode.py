@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,8 @@ from pipeline.types import Frame, Image
 LUMA_PX = 320
 """Longer side of the grey plane that the motion gate looks at."""
 SLOT_TOLERANCE_S = 0.001
+DAMAGE_STEP_S = 1.0
+DAMAGE_KEPT = 10_000
 COMB = 20
 """Grey levels by which a line of the other field stands out from both its neighbours where something moved."""
 FILTER = Interpolation.AREA
@@ -86,6 +89,9 @@ class Decoder:
         self.next_index = first_index
         self.last_time_s: float | None = None
         """Media time of the last picture decoded."""
+        self.damaged_s: deque[float] = deque(maxlen=DAMAGE_KEPT)
+        """Media times near which something could not be decoded, about a second apart; the newest ones."""
+        self._start_s = start_s
         self._rate = analyse_fps
         self._slot = math.ceil((start_s - SLOT_TOLERANCE_S) * analyse_fps) if analyse_fps else 0
         self._wall_clock = wall_clock
@@ -136,6 +142,7 @@ class Decoder:
         except av.FFmpegError as error:
             if not isinstance(error, av.error.EOFError):
                 self.counts.decode_errors += 1
+                self._damaged()
             return
         if self._skipping:
             self.counts.skipped += (packet is not None) - len(pictures)
@@ -144,7 +151,14 @@ class Decoder:
             self.counts.decode_errors += picture.is_corrupt
             self.last_time_s = self._timeline.place(self._times.of(picture))
             self.counts.irregular_times = self._timeline.irregular
+            if picture.is_corrupt:
+                self._damaged()
             yield picture, self.last_time_s
+
+    def _damaged(self) -> None:
+        time_s = self._start_s if self.last_time_s is None else self.last_time_s
+        if not self.damaged_s or time_s - self.damaged_s[-1] > DAMAGE_STEP_S:
+            self.damaged_s.append(time_s)
 
     def _due(self, media_time_s: float) -> bool:
         if self._rate is None:
