@@ -201,8 +201,8 @@ def test_the_same_frames_give_the_same_bytes() -> None:
     assert len(json.loads(texts[0])) > 10
 
 
-def test_a_day_of_a_million_objects_leaves_nothing() -> None:
-    """A hundred objects in each of ten thousand frames of a day, all of them new and gone in the next frame."""
+def test_a_hundred_thousand_objects_leave_nothing() -> None:
+    """A hundred objects in each of a thousand frames, all of them new and gone in the next frame."""
     engine = make_engine(
         make_config("line_crossing", name="cross", line="gate"),
         make_config("loitering", name="wait", zone="yard", dwell_s=5),
@@ -211,14 +211,15 @@ def test_a_day_of_a_million_objects_leaves_nothing() -> None:
     largest, step_s = 0, 8.64
     ended: tuple[int, ...] = ()
     boxes = [box_at((0.3 + 0.005 * k, 0.4 + 0.006 * k)) for k in range(100)]
-    for index in range(10_000):
+    count = 1000
+    for index in range(count):
         tracks = tuple(Track(100 * index + k, "person", 0.9, boxes[k]) for k in range(100))
         engine.receive(Input("cam", "gate", "authorisation", index * step_s))
         engine.update(TrackedFrame("cam", index, index * step_s, None, WIDTH, HEIGHT, tracks, ended))
         ended = tuple(track.track_id for track in tracks)
         largest = max(largest, engine.state_size())
     for second in range(60):
-        engine.update(TrackedFrame("cam", 0, 10_000 * step_s + second, None, WIDTH, HEIGHT, (), ended))
+        engine.update(TrackedFrame("cam", 0, count * step_s + second, None, WIDTH, HEIGHT, (), ended))
         ended = ()
     assert largest < 1000
     assert engine.state_size() == 0

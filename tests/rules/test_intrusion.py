@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -110,21 +111,16 @@ def test_an_object_the_gate_holds_is_still_inside() -> None:
     """Nothing moves, the detector is spared: the tracks say `held`, and the time goes on."""
     seen = frames([Actor(stay(MID, 3.0))], 5.0)
     held = [
-        type(f)(f.camera, f.index, f.media_time_s, None, f.width_px, f.height_px,
-                tuple(type(t)(t.track_id, t.label, t.score, t.box, "held") for t in f.tracks), f.ended, looked=False)
-        for f in seen
-    ]  # fmt: skip
+        replace(frame, tracks=tuple(replace(track, state="held") for track in frame.tracks), looked=False)
+        for frame in seen
+    ]
     (event,) = play(make_engine(make_config(KIND, **CONFIG)), held)
     assert event.raised_s == pytest.approx(0.6, abs=0.2)
 
 
 def test_seconds_without_effect_are_counted() -> None:
     shown = frames([Actor(stay(WEST, 9.5))], 10.0, wall_start=NOON)
-    blind = [
-        type(f)(f.camera, f.index, f.media_time_s, f.wall_time, f.width_px, f.height_px, f.tracks, f.ended,
-                blind="camera-wide change" if 4.0 < f.media_time_s <= 6.0 else None)
-        for f in shown
-    ]  # fmt: skip
+    blind = [replace(frame, blind="camera-wide change" if 4.0 < frame.media_time_s <= 6.0 else None) for frame in shown]
     engine = make_engine(
         make_config(KIND, name="night", zone="yard", schedule="night"), make_config(KIND, name="day", zone="yard")
     )
