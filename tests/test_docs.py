@@ -14,6 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 HOSTS = re.compile(r"(py[p]i|npm[j]s|pythonhoste[d]|deb[.]debia[n])[.](org|com)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 COMMAND = re.compile(r"(?:\.venv/bin/)?\bgatewatch ((?:demo|run|reanalyse|check|models|bench)(?: [a-z]+)?)\b")
+FILE = re.compile(r"\b(?:models|pipeline|rules|api|gatewatch|tests)/\w+\.py\b")
 GROUPS = {"models", "bench"}
 
 
@@ -48,6 +49,12 @@ def test_make_targets_of_the_readme_exist() -> None:
 def test_links_resolve(page: Path) -> None:
     targets = [link for link in LINK.findall(page.read_text()) if not link.startswith(("http:", "https:"))]
     assert not [link for link in targets if not (page.parent / link).exists()]
+
+
+def test_the_files_of_the_architecture_are_there() -> None:
+    named = FILE.findall((ROOT / "docs/architecture.md").read_text())
+    assert len(named) > 10
+    assert not [name for name in named if not (ROOT / name).is_file()]
 
 
 def test_every_rule_has_a_page_that_the_readme_links() -> None:
