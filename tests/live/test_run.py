@@ -230,7 +230,7 @@ cameras:
     source: {file}
     analyse_fps: 2
     zones: {{all: [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]}}
-    rules: [{{name: movement, kind: intrusion, zone: all, labels: [object]}}]
+    rules: [{{name: movement, kind: intrusion, zone: all}}]
 """
 
 
