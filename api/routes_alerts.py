@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import AwareDatetime
 
 from api.alerts import State
 from api.desk import Desk
@@ -16,6 +15,7 @@ from api.schemas import (
     AlertDetailOut,
     AlertListOut,
     FalseAlarmIn,
+    Moment,
     Name,
     ResolveIn,
     alert_detail_out,
@@ -42,8 +42,8 @@ def list_alerts(
     camera: Annotated[list[Name] | None, Query()] = None,
     rule: Annotated[list[Name] | None, Query()] = None,
     kind: Annotated[list[Name] | None, Query()] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Going on at or after; needs a time zone.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Begun before; needs a time zone.")] = None,
+    since: Annotated[Moment | None, Query(description="Going on at or after; needs a time zone.")] = None,
+    until: Annotated[Moment | None, Query(description="Begun before; needs a time zone.")] = None,
     cursor: Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> AlertListOut:

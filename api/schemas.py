@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.alerts import Action, Reason, State, allowed_actions
 from api.records import MediaState, Record
@@ -16,6 +17,23 @@ PREFIX = "/api/v1"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")]
 Note = Annotated[str, StringConstraints(max_length=2000)]
+
+
+def _unplussed(value: object) -> object:
+    # An unencoded + of an address arrives as a space.
+    return re.sub(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$", r"\1+\2", value) if isinstance(value, str) else value
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment must lie within the years 1 to 9999 in UTC") from None
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_unplussed), AfterValidator(_in_calendar)]
+"""A moment with a time zone, which UTC can express too."""
 
 
 class ErrorBody(BaseModel):
@@ -71,7 +89,7 @@ class InputIn(_In):
     camera: Name
     line: Name
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,63}$")] = Field(examples=["authorisation"])
-    at: AwareDatetime | None = Field(default=None, description="When it happened; left out: now.")
+    at: Moment | None = Field(default=None, description="When it happened; left out: now.")
 
 
 class InputOut(BaseModel):

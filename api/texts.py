@@ -31,6 +31,8 @@ def word(language: str, group: str, key: str) -> str:
 
 def number(value: float) -> str:
     """A measured value as people write it: 34.2, 30, 0.53, 12400."""
+    # As the API and the files give it: rounding twice would let a snapshot say 0.59 beside a page that says 0.58.
+    value = round(value, 3)
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
     text = f"{value:.{digits}f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"

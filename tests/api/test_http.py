@@ -91,6 +91,21 @@ def test_filters_of_the_list(client: TestClient, desk: Desk) -> None:
         refused(client.get(f"{V1}/alerts", params=bad), 422, "invalid_request")
 
 
+def test_moments_of_the_list_are_forgiven_a_plus_and_refused_beyond_the_calendar(
+    client: TestClient, desk: Desk
+) -> None:
+    desk.take(make_event(1, 10.0))
+    bare = client.get(f"{V1}/alerts?since=2026-03-01T21:00:00+08:00")
+    assert len(bare.json()["items"]) == 1, "a + that nobody encoded arrives as a space"
+    for edge in ("since=0001-01-01T00:00:00%2B14:00", "until=9999-12-31T23:59:59-12:00"):
+        refused(client.get(f"{V1}/alerts?{edge}"), 422, "invalid_request")
+
+
+def test_a_method_that_no_route_has_is_called_so(client: TestClient, alert_path: str) -> None:
+    for method in ("PUT", "PATCH", "DELETE"):
+        refused(client.request(method, alert_path), 405, "method_not_allowed")
+
+
 def test_an_alert_is_handled(client: TestClient, alert_path: str) -> None:
     done = client.post(f"{alert_path}/acknowledge", json={})
     assert (done.status_code, done.json()["state"], done.json()["version"]) == (200, "acknowledged", 2)

@@ -14,7 +14,7 @@ from PIL import Image
 from api import fonts
 from api.errors import DeskError
 from api.pictures import draw_snapshot
-from api.texts import LANGUAGES, measured_words, moment_words, texts
+from api.texts import LANGUAGES, measured_words, moment_words, number, texts
 from tests.api.scenes import LINE, SHANGHAI, START, ZONE, crossing, make_event
 
 PLACE = np.array([64, 224, 208])
@@ -149,3 +149,9 @@ def test_chinese_is_drawn_and_unknown_scripts_are_no_boxes() -> None:
     assert fonts.drawable("围界-北侧 阈值 Ab1 ≥") == "围界-北侧 阈值 Ab1 ≥"
     assert fonts.drawable("ก") == "?"
     assert not np.array_equal(drawn(20, language="zh-CN"), drawn(20, language="en"))
+
+
+def test_a_snapshot_rounds_as_the_page_does_from_what_the_files_say() -> None:
+    """Values are written with three decimals; 0.58497 must not be 0.58 here and, from 0.585, 0.59 there."""
+    for value in (0.5852, 0.58461, 34.2496, 0.12449):
+        assert number(value) == number(round(value, 3))
