@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from gatewatch.errors import SiteError
-from gatewatch.site_checks import RuleReader, geometry_problems, timezone_problems
+from gatewatch.site_checks import RuleReader, geometry_problems, motion_problems, timezone_problems
 from gatewatch.site_messages import found, keys_of, problems
 from gatewatch.site_model import Camera, Clips, Detector, DetectorConfig, Language, SiteFile, SiteInfo
 from gatewatch.site_yaml import Document, Path, parse, read_text
@@ -174,6 +174,9 @@ def _rules(document: Document, said: dict[Path, str]) -> dict[str, tuple[BaseMod
                 said.setdefault(
                     path, document.problem(path, "expected ${NAME} with letters, digits and _, found a ${ without it")
                 )
+    for name in result:
+        for path, text in motion_problems(document, name, cameras[name]):
+            reader.problems.setdefault(path, text)
     said.update(reader.problems)
     return result
 

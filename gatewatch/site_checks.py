@@ -47,6 +47,26 @@ def geometry_problems(document: Document, camera: str, raw: Mapping[str, Any]) -
                 yield path, document.problem(path, wrong)
 
 
+def motion_problems(document: Document, camera: str, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Rules that could never fire, because the camera's detector gives none of their labels."""
+    motion = raw.get("detector", document.value.get("detector")) == "motion"
+    rules = raw.get("rules")
+    for index, rule in enumerate(rules) if isinstance(rules, list) else ():
+        labels = rule.get("labels") if isinstance(rule, dict) else None
+        if (
+            not isinstance(labels, list)
+            or not labels
+            or not all(isinstance(label, str) and label in LABELS for label in labels)
+        ):
+            continue
+        path: Path = ("cameras", camera, "rules", index, "labels")
+        if motion and not {"any", "object"} & set(labels):
+            yield path, document.problem(path, f"expected object or any, all that motion gives, found {found(labels)}")
+        elif not motion and set(labels) == {"object"}:
+            text = f"expected labels of the detector, as only detector: motion gives object, found {found(labels)}"
+            yield path, document.problem(path, text)
+
+
 def _are_points(points: Any) -> bool:
     return isinstance(points, list) and all(
         isinstance(point, list)

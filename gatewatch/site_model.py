@@ -30,10 +30,17 @@ def checked_name(name: str) -> str:
     return name
 
 
+def _printable(text: str) -> str:
+    # Names are printed on terminals and drawn on pictures, where control characters do harm or look broken.
+    if not text.isprintable():
+        raise ValueError("printable text")
+    return text
+
+
 Name = Annotated[str, AfterValidator(checked_name)]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Point = tuple[Unit, Unit]
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_printable)]
 Url = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^\S(.*\S)?$")]
 
 

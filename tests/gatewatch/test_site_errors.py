@@ -434,6 +434,26 @@ MALFORMED: list[tuple[str, str | bytes, list[str]]] = [
         ["site.yaml:8: cameras.gate.rules[0].labels: expected a list of labels, such as [person], found 'person'."],
     ),
     (
+        "labels that motion never gives",
+        RULE.replace("gate.mp4", "gate.mp4\n    detector: motion")
+        + "      - {name: r, kind: intrusion, zone: lawn, labels: [person, car]}\n",
+        [
+            'site.yaml:9: cameras.gate.rules[0].labels: expected object or any, all that motion gives, found ["person", "car"].'
+        ],
+    ),
+    (
+        "a label that only motion gives",
+        RULE + "      - {name: r, kind: intrusion, zone: lawn, labels: [object]}\n",
+        [
+            'site.yaml:8: cameras.gate.rules[0].labels: expected labels of the detector, as only detector: motion gives object, found ["object"].'
+        ],
+    ),
+    (
+        "a site's name that would ring the terminal's bell",
+        'site: {name: "A\\u0007", timezone: UTC}\ncameras: {gate: {source: x}}\n',
+        ['site.yaml:1: site.name: expected printable text, found "A\\u0007".'],
+    ),
+    (
         "rule with no labels",
         RULE + "      - {name: r, kind: intrusion, zone: lawn, labels: []}\n",
         ["site.yaml:8: cameras.gate.rules[0].labels: expected at least 1 item, found an empty list."],
