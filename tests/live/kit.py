@@ -1,4 +1,4 @@
-"""A site to run: cameras over real RTSP that play real footage, and `gatewatch run` in a process of its own."""
+"""`gatewatch run` in a process of its own, and how to ask and end it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,17 +22,6 @@ from tests.conftest import ROOT
 PASSWORD = "s3cr3t-of-the-gate"
 SAMPLE = ROOT / "sample_footage" / "pedestrians.mp4"
 
-SERVE = """
-import asyncio, os, sys
-from aio_rtsp_toolkit.server import RtspServer
-async def main():
-    server = await RtspServer(sys.argv[1], "127.0.0.1", int(sys.argv[2])).start()
-    os.write(1, b"ready")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
 T = TypeVar("T")
 
 
@@ -47,34 +35,6 @@ def until(look: Callable[[], T | None], at_most_s: float, what: str = "") -> T:
         if time.monotonic() > end:
             raise AssertionError(f"not within {at_most_s} s: {what}")
         threading.Event().wait(0.1)
-
-
-class RtspCamera:
-    """An RTSP server in a process of its own that loops the files of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def url(self, file: str, user: str = "guard:${GATE_PASSWORD}") -> str:
-        return f"rtsp://{user}@127.0.0.1:{self.port}/{file}?play_count=0"
-
-    def start(self) -> None:
-        command = [sys.executable, "-W", "ignore", "-c", SERVE, str(self.folder), str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert self.process.stdout is not None
-        with self.process.stdout as said:
-            while b"ready" not in said.read():
-                assert self.process.poll() is None
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
 
 
 class Running:

@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.gatewatch.conftest import cut
-from tests.live.kit import SAMPLE, RtspCamera, Running, until
+from tests.live.kit import SAMPLE, Running, until
+from tests.rtsp import RtspCamera
 
 CAMERA = """\
   camera{number}:

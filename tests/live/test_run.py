@@ -19,7 +19,8 @@ import pytest
 from api.desk import Desk
 from tests.conftest import ROOT
 from tests.gatewatch.conftest import cut
-from tests.live.kit import PASSWORD, SAMPLE, RtspCamera, Running, alive, until
+from tests.live.kit import PASSWORD, SAMPLE, Running, alive, until
+from tests.rtsp import RtspCamera
 
 SITE = """\
 site: {{name: Lakeside, timezone: Asia/Shanghai, language: en}}
