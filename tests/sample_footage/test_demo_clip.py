@@ -75,12 +75,17 @@ def test_the_demo_finds_the_expected_events_without_knowing_them(tmp_path: Path)
     line = [sys.executable, "-m", "gatewatch", "demo", "--no-serve", "--out", str(out)]
     done = subprocess.run(line, capture_output=True, text=True, cwd=copy, check=False)
     assert done.returncode == 0, done.stderr
-    missing, unexpected = unmatched(read(out / "events.jsonl"), read(FOLDER / "expected_events.jsonl"))
+    events = read(out / "events.jsonl")
+    missing, unexpected = unmatched(events, read(FOLDER / "expected_events.jsonl"))
     assert not missing
     assert not unexpected
+    assert all(f"  {event['rule']}  " in done.stdout for event in events)
     alerts = read(out / "alerts.jsonl")
     assert alerts
     assert all((out / str(alert[kind])).is_file() for alert in alerts for kind in ("clip", "snapshot"))
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert summary["frames_detected_in_this_run"] == summary["frames_looked_at"] > 0
+    assert not summary["resumed"]
 
 
 def test_expected_events_are_told_apart() -> None:
