@@ -56,6 +56,7 @@ def track_file(
     from pipeline.camera import track_camera
     from pipeline.decode import Decoder
     from pipeline.motion import MotionGate
+    from pipeline.motion_track import blob_picture_size
     from pipeline.source import open_source
 
     with open_source(needed(path)) as source, ThreadPoolExecutor(WORKERS) as executor:
@@ -63,7 +64,7 @@ def track_file(
         decoder = Decoder(
             source,
             analyse_fps=analyse_fps,
-            analysis_size=detector.analysis_size(*size) if detector else (448, max(2, round(448 * size[1] / size[0]))),
+            analysis_size=detector.analysis_size(*size) if detector else blob_picture_size(*size),
         )
 
         def look(frame: Frame) -> sv.Detections:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from gatewatch.machine import cores
 
 PARTS = ("av", "numpy", "onnxruntime", "opencv-python", "supervision", "trackers", "gatewatch")
 
@@ -21,7 +22,7 @@ def about(weights: Sequence[str]) -> dict[str, Any]:
     return {
         "machine": {
             "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": cores(),
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
         },

@@ -6,7 +6,6 @@ runs are interleaved and their medians compared, so that a machine that slows do
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import naive_script
 from benchmarks.footage import BenchError, needed
+from gatewatch.machine import cores
 from pipeline.types import Frame
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run(
 
     needed(footage)
     detector = load_detector(weights, input_px=input_px)
-    workers = max(1, len(os.sched_getaffinity(0)))
+    workers = cores()
     with tempfile.TemporaryDirectory(prefix="gatewatch-bench-") as folder:
         site = _site(Path(folder), weights, input_px)
         runs: dict[str, Callable[[], int]] = {

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from api.alerts import SEVERITIES
 from gatewatch.live_camera import Eyes
+from gatewatch.machine import cores
 from gatewatch.site import Site
 from models.types import Detector
 from pipeline.budget import Dispatcher, NewestFrame
+from pipeline.motion_track import blob_picture_size
 from pipeline.types import Frame
 
 if TYPE_CHECKING:
     import supervision as sv
 
-MOTION_PX = 448
-"""Longer side of the pictures that the tracker is shown where no detector sets their size."""
 WANTED_FPS = 10.0
 """What a camera without `analyse_fps` counts as owed when detectors are short."""
 
@@ -36,7 +35,7 @@ class Detectors:
     def _eyes_of(self, name: str) -> Eyes:
         config, camera = self._site.detector_of(name), self._site.cameras[name]
         if isinstance(config, str) or not camera.rules:  # Without a rule there is nothing to look for.
-            return Eyes("motion", motion_size, None, NewestFrame())
+            return Eyes("motion", blob_picture_size, None, NewestFrame())
         detector, dispatcher = self._load(self._site.weights_of(config), config.input_px)
         importance = max((SEVERITIES.index(rule.severity) for rule in camera.rules), default=-1)
         slot = dispatcher.add(name, priority=importance, wanted_fps=camera.analyse_fps or WANTED_FPS)
@@ -70,14 +69,3 @@ def looking(detector: Detector) -> Callable[[Sequence[Frame]], list[sv.Detection
         )
 
     return look
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def motion_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """Size of the analysed picture of a camera without a detector."""
-    scale = min(1.0, MOTION_PX / max(width_px, height_px))
-    return max(2, round(width_px * scale)), max(2, round(height_px * scale))

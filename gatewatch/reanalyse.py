@@ -7,7 +7,6 @@ tables.py     Parquet                                            evidence.py    
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from gatewatch.errors import RecordingsError, StoppedError
 from gatewatch.footage import FootageReader
 from gatewatch.identity import identity_of
 from gatewatch.inputs import load_inputs
+from gatewatch.machine import cores
 from gatewatch.outputs import OutFolder, writing
 from gatewatch.plan import Plan, make_plan
 from gatewatch.progress import Progress, make_progress
@@ -35,6 +35,8 @@ from gatewatch.words import clock, damage_line, event_line, say
 from models.types import Detector
 from pipeline.camera import CameraCounts, track_camera
 from pipeline.motion import MotionGate
+from pipeline.motion_track import blob_picture_size, blob_tracker
+from pipeline.track import Tracker
 from pipeline.types import Box, Frame, TrackedFrame
 from rules.engine import Engine
 from rules.types import Input, RuleEvent
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
     from models.detector import OnnxDetector
 
 MOTION = "motion"
-MOTION_PX = 448
-"""Longer side of the pictures that the tracker is shown where no detector sets their size."""
 BOXES_KEPT = 64
 BOXES_KEPT_S = 120.0
 
@@ -134,11 +134,6 @@ def _detector(plan: Plan) -> OnnxDetector | None:
     return load_detector(plan.site.weights_of(config), input_px=config.input_px)
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @dataclass
 class _Run:
     plan: Plan
@@ -165,7 +160,7 @@ class _Run:
         self.reader = FootageReader(
             plan.parts,
             analyse_fps=camera.analyse_fps,
-            analysis_size=self.detector.analysis_size(*self.size) if self.detector else _motion_size(*self.size),
+            analysis_size=self.detector.analysis_size(*self.size) if self.detector else blob_picture_size(*self.size),
             started_at=plan.started_at,
         )
         self.engine = Engine(
@@ -231,9 +226,6 @@ class _Run:
         return done
 
     def _tracked(self, spool: Spool, executor: ThreadPoolExecutor) -> Any:
-        from pipeline.motion_track import blob_tracker
-        from pipeline.track import Tracker
-
         config = self.plan.site.detector_of(self.plan.camera)
         detector = self.detector
 
@@ -289,8 +281,3 @@ class _Run:
 
     def _line(self, event: RuleEvent) -> dict[str, Any]:
         return event.to_json(*self.reader.where(event.start_s))
-
-
-def _motion_size(width_px: int, height_px: int) -> tuple[int, int]:
-    scale = min(1.0, MOTION_PX / max(width_px, height_px))
-    return max(2, round(width_px * scale)), max(2, round(height_px * scale))

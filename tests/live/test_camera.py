@@ -14,7 +14,6 @@ import av
 import pytest
 
 from gatewatch.live_camera import INPUTS_KEPT, Eyes, LiveCamera, Settings
-from gatewatch.live_eyes import motion_size
 from gatewatch.live_messages import InputGiven, Seen
 from gatewatch.live_seen import BOXES_KEPT, KEPT_S, LastSeen
 from gatewatch.reanalyse import Options, reanalyse
@@ -23,6 +22,7 @@ from models.load import load_detector
 from models.types import Detector
 from pipeline.budget import NewestFrame
 from pipeline.errors import StreamLostError
+from pipeline.motion_track import blob_picture_size
 from pipeline.source import Source
 from pipeline.types import Frame, Track, TrackedFrame
 from rules.types import RuleEvent
@@ -198,7 +198,7 @@ def test_a_camera_set_up_anew_while_away_goes_on_with_new_ids_and_time(site: Sit
     recording = site.path.parent / "cam.mp4"
     small = shrunk(recording, tmp_path / "small.mp4")
     replay = Replay(recording, small, gap_s=40.0)
-    played = Played(site, "yard", Eyes("motion", motion_size, None, None), replay, 200)
+    played = Played(site, "yard", Eyes("motion", blob_picture_size, None, None), replay, 200)
     status = played.status
     assert (status.connections, status.reconnects, status.faults) == (2, 1, 0)
     assert (status.width_px, status.height_px) == (384, 288)
@@ -245,7 +245,7 @@ def test_a_missing_variable_is_a_reason_and_not_an_end(tmp_path: Path) -> None:
     )
     site = load_site(tmp_path / "site.yaml")
     camera = LiveCamera(
-        site, "gate", Eyes("motion", motion_size, None, None), lambda *_: None,
+        site, "gate", Eyes("motion", blob_picture_size, None, None), lambda *_: None,
         settings=Settings(first_pause_s=0.001, longest_pause_s=0.001),
     ).start()  # fmt: skip
     status = until(lambda: (s := camera.status()).failures > 3 and s, 10)
@@ -256,7 +256,7 @@ def test_a_missing_variable_is_a_reason_and_not_an_end(tmp_path: Path) -> None:
 
 
 def test_inputs_for_a_camera_without_pictures_wait_within_bounds(site: Site) -> None:
-    camera = LiveCamera(site, "yard", Eyes("motion", motion_size, None, None), lambda *_: None)
+    camera = LiveCamera(site, "yard", Eyes("motion", blob_picture_size, None, None), lambda *_: None)
     for _ in range(INPUTS_KEPT + 7):
         camera.receive(InputGiven("yard", "all", "disarm", BEGIN))
     assert camera.status().inputs_unused == 7
