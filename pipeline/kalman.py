@@ -66,10 +66,15 @@ class BoxFilter:
         self._covar[rows] *= 1 - gain_value
         self._var_value[rows] *= 1 - gain_value
 
-    def stand(self, rows: NDArray[np.int64], value: FloatArray) -> None:
-        """Puts the states `rows` back to `value` (m, 4), at rest: nothing moved there."""
-        self.value[rows] = value
-        self.speed[rows] = 0.0
+    def rest(self, rows: NDArray[np.int64], elapsed_s: float) -> None:
+        """Moves every state `elapsed_s` seconds on but `rows`: nothing moved there, so nothing is less sure.
+
+        Did their spread grow while nobody looks, a track would in the end be found again in anything near or far.
+        """
+        value, var_value, var_speed = self.value[rows], self._var_value[rows], self._var_speed[rows]
+        self.predict(elapsed_s)
+        self.value[rows], self._var_value[rows], self._var_speed[rows] = value, var_value, var_speed
+        self.speed[rows] = self._covar[rows] = 0.0
 
     def add(self, measured: FloatArray) -> None:
         """Appends new states at `measured` (m, 4), standing still with unknown speed."""

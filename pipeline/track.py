@@ -161,9 +161,9 @@ class Tracker:
         """The detector was spared because nothing moves: what was there at the last look is still there."""
         before_s = self._time_s
         held = [row for row, life in enumerate(self._lives) if life.held or life.last_s == before_s]
-        standing = self._filter.value[held].copy()
-        self._advance(media_time_s)
-        self._filter.stand(np.array(held, dtype=np.int64), standing)
+        elapsed_s = 0.0 if before_s is None else max(media_time_s - before_s, 0.0)
+        self._filter.rest(np.array(held, dtype=np.int64), elapsed_s)
+        self._time_s = media_time_s
         boxes = self._filter.boxes()
         tracks = []
         for row in held:

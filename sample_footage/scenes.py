@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from pipeline.types import Box, Track, TrackedFrame
 
@@ -33,6 +34,10 @@ class Mover:
     size_px: tuple[float, float]
     colour: tuple[int, int, int] = (40, 40, 160)
     """BGR."""
+    grows_to_px: tuple[float, float] | None = None
+    """Its size at the end of its way, if another: it comes closer or goes away."""
+    scores: tuple[float, float] = (0.6, 0.95)
+    """What the scripted detector gives it, from and to."""
 
     def anchor(self, at_s: float) -> Point | None:
         """Where it stands at a time, or None before it came and after it left."""
@@ -51,7 +56,10 @@ class Mover:
         anchor = self.anchor(at_s)
         if anchor is None:
             return None
-        x, y, (width, height) = anchor[0] * WIDTH_PX, anchor[1] * HEIGHT_PX, self.size_px
+        share = (at_s - self.enters_s) / sum(self.legs_s)
+        begin, end = self.size_px, self.grows_to_px or self.size_px
+        width, height = (a + share * (b - a) for a, b in zip(begin, end, strict=True))
+        x, y = anchor[0] * WIDTH_PX, anchor[1] * HEIGHT_PX
         return x - width / 2, y - height, x + width / 2, y
 
 
@@ -65,10 +73,34 @@ class Crossing:
 
 
 @dataclass(frozen=True)
+class Bush:
+    """Leaves that sway around a place; the scripted detector may half take them for somebody."""
+
+    foot: Point
+    size_px: tuple[float, float] = (44.0, 90.0)
+
+    def box(self) -> Box:
+        """left, top, right, bottom in pixels."""
+        x, y, (width, height) = self.foot[0] * WIDTH_PX, self.foot[1] * HEIGHT_PX, self.size_px
+        return x - width / 2, y - height, x + width / 2, y
+
+
+@dataclass(frozen=True)
+class Mistaken:
+    """A thing of the place that the scripted detector half takes for a person."""
+
+    box: Box
+    scores: tuple[float, float] = (0.30, 0.59)
+    seen: float = 0.6
+    """Part of the looks in which it does: it flickers."""
+
+
+@dataclass(frozen=True)
 class Detection:
     """What a scripted detector reports."""
 
     object_id: int
+    """0: nobody is there."""
     label: str
     score: float
     box: Box
@@ -97,6 +129,14 @@ class Scene:
     exposure: tuple[tuple[float, float], ...] = ()
     """(from when, gain), in order of time."""
     authorised_s: tuple[float, ...] = ()
+    bushes: tuple[Bush, ...] = ()
+    mistaken: tuple[Mistaken, ...] = ()
+    snow: int = 0
+    """Flakes per picture."""
+    falls_s: tuple[tuple[float, float], ...] = ()
+    """When rain and snow fall; empty: always."""
+    sweeps_s: tuple[float, ...] = ()
+    """When headlights begin to sweep over the view, from left to right."""
     seed: int = 1
 
     def times(self, fps: float) -> list[float]:
@@ -132,11 +172,12 @@ class Scene:
             found = []
             for mover, box in self.truth(at_s):
                 shift = [chance.gauss(0.0, jitter_px) for _ in box]
-                score, seen = 0.6 + 0.35 * chance.random(), chance.random() >= missed
+                low, high = mover.scores
+                score, seen = low + (high - low) * chance.random(), chance.random() >= missed and _visible(box)
                 if seen:
                     left, top, right, bottom = (edge + by for edge, by in zip(box, shift, strict=True))
                     found.append(Detection(mover.object_id, mover.label, score, (left, top, right, bottom)))
-            yield found
+            yield found + [one for thing in self.mistaken if (one := _taken_for_a_person(thing, chance, jitter_px))]
 
     def tracked(self, fps: float, camera: str = "drawn") -> Iterator[TrackedFrame]:
         """The frames of a tracker that makes no mistakes, for rules without a detector."""
@@ -148,6 +189,18 @@ class Scene:
             gone |= over
             tracks = tuple(Track(mover.object_id, mover.label, 0.9, box) for mover, box in here)
             yield TrackedFrame(camera, index, at_s, None, WIDTH_PX, HEIGHT_PX, tracks, tuple(sorted(over)))
+
+
+def _visible(box: Box) -> bool:
+    """Whether enough of it is in the picture to be recognised."""
+    width, height = min(box[2], WIDTH_PX) - max(box[0], 0.0), min(box[3], HEIGHT_PX) - max(box[1], 0.0)
+    return min(width, height) > 0.0 and width * height >= 0.3 * (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _taken_for_a_person(thing: Mistaken, chance: random.Random, jitter_px: float) -> Detection | None:
+    left, top, right, bottom = (edge + chance.gauss(0.0, jitter_px) for edge in thing.box)
+    score, seen = chance.uniform(*thing.scores), chance.random() < thing.seen
+    return Detection(0, "person", score, (left, top, right, bottom)) if seen else None
 
 
 def _side(point: Point, line: tuple[Point, Point]) -> float:
@@ -223,4 +276,47 @@ def exposure() -> Scene:
     return Scene("exposure", 28.0, (_car(1, 10.0, (60, 140, 60)),), BARRIER, noise=2.0, exposure=jumps, seed=4)
 
 
-SCENES = {make.__name__: make for make in (barrier, door, night, rain, exposure)}
+YARD = ((0.05, 0.42), (0.95, 0.42), (0.95, 0.98), (0.05, 0.98))
+"""A sterile zone behind the fence."""
+_LAMP, _BUSH = (0.45, 0.72), Bush((0.72, 0.8))
+
+
+def post_box(foot: Point) -> Box:
+    """left, top, right, bottom in pixels of a lamp post, lamp included."""
+    x, y = foot[0] * WIDTH_PX, foot[1] * HEIGHT_PX
+    return x - 10, y - 106, x + 10, y
+
+
+def _night_yard(name: str, seconds: float, movers: tuple[Mover, ...], **more: Any) -> Scene:
+    posts = (_LAMP, (0.2, 0.6))
+    mistaken = (*(Mistaken(post_box(foot)) for foot in posts), Mistaken(_BUSH.box()))
+    return Scene(
+        name, seconds, movers, BARRIER, light=0.25, noise=8.0, posts=posts, bushes=(_BUSH,), mistaken=mistaken, **more
+    )
+
+
+def fence() -> Scene:
+    """Infrared: lamp posts and a bush score like persons; an intruder, himself scored 0.4, passes them at a walk."""
+    way = ((0.06, 0.45), (0.43, 0.66), (0.78, 0.92), (0.9, 0.7))
+    intruder = Mover(1, "person", 14.0, way, (6.0, 5.0, 4.0), (12.0, 30.0), (230, 230, 230), (30.0, 80.0), (0.35, 0.45))
+    return _night_yard("fence", 40.0, (intruder,), seed=5)
+
+
+def empty_night() -> Scene:
+    """The same yard for ten minutes without anybody: noise, headlights, jumps of the exposure, rain, snow."""
+    jumps = tuple((60.0 + 45.0 * k, 1.3 if k % 2 == 0 else 1.0) for k in range(12))
+    falls = ((90.0, 150.0), (300.0, 330.0), (500.0, 560.0))
+    sweeps = tuple(25.0 + 37.0 * k for k in range(15))
+    return _night_yard(
+        "empty-night", 600.0, (), exposure=jumps, sweeps_s=sweeps, rain=60, snow=40, falls_s=falls, seed=6
+    )
+
+
+def waiting() -> Scene:
+    """Somebody comes, stands still for a minute and goes on."""
+    way = ((-0.05, 0.8), (0.6, 0.8), (0.6, 0.8), (1.05, 0.8))
+    visitor = Mover(1, "person", 6.0, way, (6.0, 60.0, 6.0), (34.0, 92.0), (60, 90, 150), scores=(0.5, 0.8))
+    return Scene("waiting", 84.0, (visitor,), BARRIER, noise=3.0, seed=7)
+
+
+SCENES = {make.__name__: make for make in (barrier, door, night, rain, exposure, fence, waiting)}

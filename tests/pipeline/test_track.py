@@ -199,6 +199,19 @@ def test_what_was_missed_before_the_detector_was_spared_is_not_held() -> None:
     assert tracker.hold(4.0).ended == (1,)
 
 
+def test_a_lamp_post_seen_once_and_held_for_long_has_not_walked_to_the_next_lamp_post() -> None:
+    tracker, posts = Tracker(WIDTH, HEIGHT), (person(200, score=0.55), person(330, score=0.55))
+    for number in range(600):
+        time_s = number / 10
+        seen = [posts[number // 100 % 2]] if number % 100 < 2 else None
+        update = (
+            tracker.hold(time_s, motion(time_s=time_s))
+            if seen is None
+            else tracker.update(detections(seen), time_s, motion(time_s=time_s))
+        )
+        assert not update.tracks
+
+
 def test_finish_ends_what_is_open() -> None:
     tracker = Tracker(WIDTH, HEIGHT)
     for number in range(5):
