@@ -25,6 +25,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "damaged": "{name}: damaged; {count} packets or pictures could not be decoded, around {times} into it, and "
         "what they showed was not looked at.",
         "and_more": "and later",
+        "inputs_unused": "{unused} of {inputs} inputs had no effect: no rule there takes their kind, or they came "
+        "after the end.",
         "results": "Results: {path}",
         "joined": "(joins its open alert)",
         "joined_since": "(joins the alert of {since})",
@@ -45,6 +47,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "done": "{footage} 录像中有 {events} 个事件，合为 {alerts} 条告警；分析用时 {wall}（实时的 {speed:.1f} 倍）。",
         "damaged": "{name}：文件有损坏，{count} 个数据包或画面无法解码（约在 {times} 处），其中的内容未被分析。",
         "and_more": "等",
+        "inputs_unused": "{inputs} 条输入中有 {unused} 条未起作用：没有规则接受该类型，或时间在录像结束之后。",
         "results": "结果：{path}",
         "joined": "（并入尚未结束的告警）",
         "joined_since": "（并入 {since} 的告警）",

@@ -68,5 +68,8 @@ def reanalyse(
         overwrite=overwrite, use_gate=gate, clips=clips, quiet=quiet,
     )  # fmt: skip
     result = reanalyse(loaded, files, options, say_line=print_line)
+    if result.summary["inputs_unused"]:
+        unused, inputs = result.summary["inputs_unused"], result.summary["inputs"]
+        print_line(say(loaded.language, "inputs_unused", unused=unused, inputs=inputs))
     print_line(done_line(loaded.language, result.summary))
     print_line(say(loaded.language, "results", path=out))

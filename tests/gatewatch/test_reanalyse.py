@@ -239,25 +239,7 @@ def test_usage_without_an_output_folder_is_wrong_usage(piece: Piece) -> None:
 
 def test_damage_is_said_and_its_clip_is_rendered_so_that_it_plays(tmp_path: Path) -> None:
     """Browsers give a copied clip up at the first packet that cannot be decoded."""
-    site = tmp_path / "site.yaml"
-    site.write_text(
-        "site: {name: A, timezone: UTC, language: zh-CN}\n"
-        "cameras:\n  c:\n    source: x\n    detector: motion\n    zones: {all: [[0,0],[1,0],[1,1],[0,1]]}\n"
-        "    rules: [{name: r, kind: intrusion, zone: all}]\n",
-        encoding="utf-8",
-    )
-    recording = tmp_path / "broken.mp4"
-    with av.open(str(recording), "w") as output:
-        video = output.add_stream("libx264", rate=10, width=320, height=240, pix_fmt="yuv420p")
-        video.options = {"preset": "ultrafast", "g": "10"}
-        for number in range(160):
-            image = np.full((240, 320, 3), 60, np.uint8)
-            if number >= 40:
-                image[100:180, (left := 2 * (number - 40)) : left + 40] = 220
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 10)
-            output.mux(video.encode(frame))
-        output.mux(video.encode(None))
+    site, recording = _moving_square(tmp_path)
     _destroy(recording, range(75, 78))
     broken = analyse(Piece(site, recording), tmp_path / "out")
     [said] = [line for line in broken.printed if "broken.mp4" in line]
@@ -270,6 +252,41 @@ def test_damage_is_said_and_its_clip_is_rendered_so_that_it_plays(tmp_path: Path
     assert pictures(broken.out / clip.path) > 60
     with pytest.raises(av.error.InvalidDataError):
         pictures(broken.out / clip.original)
+
+
+def test_inputs_without_an_effect_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A kind with a spelling mistake would otherwise leave every crossing unauthorised without a word."""
+    site, recording = _moving_square(tmp_path)
+    inputs = tmp_path / "inputs.jsonl"
+    kinds = ("disarm", "authorization")
+    inputs.write_text("".join(f'{{"line": "all", "kind": "{kind}", "at": 0}}\n' for kind in kinds))
+    options = ["--inputs", str(inputs), "--out", str(tmp_path / "out"), "-q"]
+    assert run(["reanalyse", str(site), str(recording), *options]) == 0
+    assert "2 条输入中有 1 条未起作用" in capsys.readouterr().out
+
+
+def _moving_square(folder: Path) -> tuple[Path, Path]:
+    """A site file, and sixteen seconds in which a square crosses the picture from the fifth on."""
+    site = folder / "site.yaml"
+    site.write_text(
+        "site: {name: A, timezone: UTC, language: zh-CN}\n"
+        "cameras:\n  c:\n    source: x\n    detector: motion\n    zones: {all: [[0,0],[1,0],[1,1],[0,1]]}\n"
+        "    rules: [{name: r, kind: intrusion, zone: all}]\n",
+        encoding="utf-8",
+    )
+    recording = folder / "broken.mp4"
+    with av.open(str(recording), "w") as output:
+        video = output.add_stream("libx264", rate=10, width=320, height=240, pix_fmt="yuv420p")
+        video.options = {"preset": "ultrafast", "g": "10"}
+        for number in range(160):
+            image = np.full((240, 320, 3), 60, np.uint8)
+            if number >= 40:
+                image[100:180, (left := 2 * (number - 40)) : left + 40] = 220
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+    return site, recording
 
 
 def _destroy(recording: Path, packets: range) -> None:
