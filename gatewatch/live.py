@@ -81,13 +81,9 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         worker = _worker(site, options, board, live, stop, say_line)
         stop.on_force(worker.kill)
         app = create_app(
-            desk,
-            site=site,
-            version=version(),
-            on_input=live.on_input,
-            camera_count=board.camera_count,
+            desk, site=site, version=version(), on_input=live.on_input, camera_count=board.camera_count,
             allowed_hosts=_hosts(options),
-        )
+        )  # fmt: skip
         add_live_routes(app, board)
         address = f"http://{_shown(options.host)}:{sock.getsockname()[1]}/"
         server = stack.enter_context(_serving(app, sock, stop))

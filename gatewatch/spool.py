@@ -28,7 +28,7 @@ MAGIC = b"GWSPOOL1"
 _FRAME = struct.Struct("<II")
 _HEAD = struct.Struct("<II2s2s")
 _KINDS = {b"f4": "<f4", b"f8": "<f8"}
-MAX_BODY = 16 * 1024 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
 SYNC_EVERY = 64
 """Records between two writes to the disk itself (against loss of power; a killed process loses none)."""
 
@@ -103,7 +103,7 @@ class Spool:
         if len(head) < _FRAME.size:
             return None
         length, checksum = _FRAME.unpack(head)
-        if not _HEAD.size <= length <= MAX_BODY:
+        if not _HEAD.size <= length <= MAX_BODY_BYTES:
             return None
         body = os.pread(self._file.fileno(), length, place + _FRAME.size)
         return body if len(body) == length and zlib.crc32(body) == checksum else None

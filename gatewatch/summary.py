@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewatch.footage import FootageReader
+from gatewatch.footage import FootageReader, Place
 from gatewatch.identity import versions
-from gatewatch.plan import Plan
+from gatewatch.plan import Part, Plan
 from pipeline.camera import CameraCounts
 from rules.engine import Counters
 from rules.types import utc_text
@@ -33,19 +33,7 @@ def summary(
     return {
         "site": plan.site.name,
         "camera": plan.camera,
-        "recordings": [
-            {
-                "name": place.path.name,
-                "media_time_s": {"start": round(place.start_s, 3), "end": round(place.end_s, 3)},
-                "start_from": part.start_from,
-                "moved_s": round(place.moved_s, 3),
-                "frames_read": place.read,
-                "frames_analysed": place.analysed,
-                "decode_errors": place.decode_errors,
-                "irregular_times": place.irregular_times,
-            }
-            for place, part in zip(places, plan.parts, strict=True)
-        ],
+        "recordings": [_recording(place, part) for place, part in zip(places, plan.parts, strict=True)],
         "started_at": utc_text(plan.started_at),
         "started_at_from": plan.start_from,
         "frames_read": sum(place.read for place in places),
@@ -76,4 +64,17 @@ def summary(
         "versions": versions(),
         "weights_sha256": weights,
         "site_sha256": plan.site.sha256,
+    }
+
+
+def _recording(place: Place, part: Part) -> dict[str, Any]:
+    return {
+        "name": place.path.name,
+        "media_time_s": {"start": round(place.start_s, 3), "end": round(place.end_s, 3)},
+        "start_from": part.start_from,
+        "moved_s": round(place.moved_s, 3),
+        "frames_read": place.read,
+        "frames_analysed": place.analysed,
+        "decode_errors": place.decode_errors,
+        "irregular_times": place.irregular_times,
     }
