@@ -73,8 +73,8 @@ def test_alert_lines_have_the_documented_keys_in_order() -> None:
 
 def test_after_a_restart_wall_time_decides() -> None:
     alert = opened(make_event(5, 1000.0), "monday")
-    soon = replace(make_event(1, 2.0), raised_at=alert.ended_at + timedelta(seconds=20))  # type: ignore[operator]
-    late = replace(soon, raised_at=alert.ended_at + timedelta(seconds=31))  # type: ignore[operator]
+    soon = replace(make_event(1, 2.0), raised_at=alert.ended_at + timedelta(seconds=20))
+    late = replace(soon, raised_at=alert.ended_at + timedelta(seconds=31))
     assert joins(alert, soon, Policy(), "tuesday")
     assert not joins(alert, late, Policy(), "tuesday")
     assert not joins(alert, replace(soon, raised_at=None), Policy(), "tuesday")
@@ -102,12 +102,12 @@ def test_a_verdict_acknowledges_in_the_same_step() -> None:
 @pytest.mark.parametrize("state", ["acknowledged", "resolved", "false_alarm"])
 @pytest.mark.parametrize("action", ["acknowledge", "resolve", "false_alarm"])
 def test_illegal_transitions_are_refused(state: str, action: str) -> None:
-    alert = replace(opened(make_event()), state=state)  # type: ignore[arg-type]
+    alert = replace(opened(make_event()), state=state)
     if state == "acknowledged" and action != "acknowledge":
-        assert act(alert, action, START, reason="test").closed_at == START  # type: ignore[arg-type]
+        assert act(alert, action, START, reason="test").closed_at == START
         return
     with pytest.raises(TransitionError, match=f"is {state}"):
-        act(alert, action, START, reason="test")  # type: ignore[arg-type]
+        act(alert, action, START, reason="test")
 
 
 def test_what_a_false_alarm_must_say() -> None:

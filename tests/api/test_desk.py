@@ -71,7 +71,7 @@ def test_filters_narrow(desk: Desk) -> None:
     desk.act(road.alert_id, "acknowledge")
 
     def ids(**filters: object) -> list[str]:
-        return [record.alert.alert_id for record in desk.list(Filters(**filters)).records]  # type: ignore[arg-type]
+        return [record.alert.alert_id for record in desk.list(Filters(**filters)).records]
 
     assert ids(states=["acknowledged"]) == [road.alert_id]
     assert ids(severities=["high"], since=START) == [lawn.alert_id]

@@ -80,7 +80,7 @@ def test_boxes_of_the_source_are_brought_to_the_size_of_the_picture() -> None:
 def test_other_pictures_are_refused() -> None:
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(DeskError, match="needs a BGR picture"):
-            draw_snapshot(wrong, make_event())  # type: ignore[arg-type]
+            draw_snapshot(wrong, make_event())
 
 
 def test_words_for_measured_values() -> None:

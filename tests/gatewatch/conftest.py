@@ -81,7 +81,7 @@ class Run:
 def analyse(piece: Piece, out: Path, **options: object) -> Run:
     """Re-analyses the piece in this process."""
     printed: list[str] = []
-    settings = Options(out=out, quiet=True, **options)  # type: ignore[arg-type]  # keyword by keyword, for brevity
+    settings = Options(out=out, quiet=True, **options)
     return Run(out, reanalyse(load_site(piece.site), [piece.recording], settings, say_line=printed.append), printed)
 
 

@@ -24,7 +24,7 @@ INFO = StreamInfo(768, 576, "h264", 60.0, None, 25.0, False)
 
 def part(name: str, begins_s: float | None, duration_s: float | None = 60.0, source: str = "file name") -> Part:
     start = None if begins_s is None else NOON + timedelta(seconds=begins_s)
-    return Part(Path(name), replace(INFO, duration_s=duration_s), start, source if start else "unknown")  # type: ignore[arg-type]
+    return Part(Path(name), replace(INFO, duration_s=duration_s), start, source if start else "unknown")
 
 
 PLACES = [

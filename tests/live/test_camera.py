@@ -95,7 +95,7 @@ class Replay:
             finally:
                 self.now_s += self._gap_s
 
-        source.packets = packets  # type: ignore[method-assign]
+        source.packets = packets
         return source
 
 

@@ -127,7 +127,7 @@ def test_events_wait_for_a_busy_database(desk: Desk, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(desk, "take", busy)
     live = live_desk(desk, worker)
-    live.take(worker, EventRaised(event(1, 1, 2), None), "run1")  # type: ignore[arg-type]
+    live.take(worker, EventRaised(event(1, 1, 2), None), "run1")
     assert (worker.events, worker.retries) == (1, 3)
     assert desk.counts() == {"new": 1}
 
