@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from gatewatch.site import Site
 from gatewatch.site_model import Camera
+from gatewatch.words import counted
 from models.types import ModelError
 from pipeline.address import mask_url
 from rules.base import ALWAYS, RuleConfig
@@ -29,7 +30,8 @@ class Report:
 
 def check_site(site: Site, *, now: datetime, environ: Mapping[str, str]) -> Report:
     """What would run per camera. `now`: a moment in UTC; `environ`: where `${VAR}` are looked up."""
-    lines = [f"{site.path}: {site.name}, {site.timezone.key}, {site.language}, {_count(len(site.cameras), 'camera')}"]
+    cameras = counted("en", len(site.cameras), "camera")
+    lines = [f"{site.path}: {site.name}, {site.timezone.key}, {site.language}, {cameras}"]
     detectors: dict[tuple[str, int], str] = {}
     ready = True
     for name, camera in site.cameras.items():
@@ -118,7 +120,3 @@ def _unused(camera: Camera) -> Iterator[str]:
         for name in shapes:
             if name not in used:
                 yield f"no rule uses the {kind} {name}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

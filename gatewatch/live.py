@@ -32,11 +32,12 @@ from gatewatch.live_api import add_live_routes
 from gatewatch.live_board import Board
 from gatewatch.live_desk import LiveDesk
 from gatewatch.live_supervisor import Supervisor
-from gatewatch.live_words import how_many, say
+from gatewatch.live_words import say
 from gatewatch.live_worker import Setup
 from gatewatch.log import Level
 from gatewatch.site import Site
 from gatewatch.version import version
+from gatewatch.words import counted
 
 DATABASE = "gatewatch.db"
 LOCK = ".gatewatch.lock"
@@ -88,7 +89,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         address = f"http://{_shown(options.host)}:{sock.getsockname()[1]}/"
         server = stack.enter_context(_serving(app, sock, stop))
         names = ", ".join(site.cameras)
-        say_line(say(language, "starting", cameras=how_many(language, len(site.cameras)), names=names))
+        say_line(say(language, "starting", cameras=counted(language, len(site.cameras), "camera"), names=names))
         say_line(say(language, "data", path=options.data))
         if options.host not in LOCAL_HOSTS:
             say_line(say(language, "open", host=options.host))

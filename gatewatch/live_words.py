@@ -33,7 +33,3 @@ _TEXTS: dict[str, dict[str, str]] = {
 def say(language: str, key: str, **values: object) -> str:
     """A sentence of `gatewatch run`."""
     return _TEXTS.get(language, _TEXTS["en"])[key].format(**values)
-
-
-def how_many(language: str, cameras: int) -> str:
-    return f"{cameras} camera{'' if cameras == 1 else 's'}" if language == "en" else str(cameras)

@@ -73,6 +73,11 @@ def clock(language: str, seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
+def counted(language: str, number: int, what: str) -> str:
+    """`1 alert`, `2 alerts`; the number alone where the sentence names the thing itself (Chinese)."""
+    return f"{number} {what}{'' if number == 1 else 's'}" if language == "en" else str(number)
+
+
 def event_line(
     event: RuleEvent, language: str, timezone: ZoneInfo, *, joins: bool, first: RuleEvent | None = None
 ) -> str:
@@ -116,17 +121,13 @@ def damage_line(language: str, name: str, count: int, times_s: Sequence[float]) 
     return say(language, "damaged", name=name, count=count, times=say(language, "list").join(shown))
 
 
-def _count(language: str, number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}" if language == "en" else str(number)
-
-
 def done_line(language: str, facts: Mapping[str, Any]) -> str:
     """The last word of a re-analysis, from its summary."""
     return say(
         language,
         "done",
-        alerts=_count(language, facts["alerts"], "alert"),
-        events=_count(language, facts["events"], "event"),
+        alerts=counted(language, facts["alerts"], "alert"),
+        events=counted(language, facts["events"], "event"),
         footage=clock(language, facts["footage_s"]),
         wall=clock(language, facts["wall_s"]),
         speed=facts["times_real_time"],
