@@ -58,10 +58,18 @@ def measured_words(language: str, measured: Mapping[str, Mapping[str, float]]) -
 
 def moment_words(language: str, moment: datetime | None, media_time_s: float, timezone: tzinfo) -> str:
     """The wall time in the site's time zone, or, where it is unknown, how far into the recording."""
+    time = time_words(moment, media_time_s, timezone)
+    if moment is None:
+        return str(texts(language)["picture"]["recording_time"]).format(time=time)
+    local = moment.astimezone(timezone)
+    offset = local.strftime("%z")
+    return f"{local:%Y-%m-%d} {time} UTC{offset[:3]}:{offset[3:5]}"
+
+
+def time_words(moment: datetime | None, media_time_s: float, timezone: tzinfo) -> str:
+    """Only the time of day, `22:00:05.3`, or the time within the recording, `0:01:02.5`."""
     if moment is not None:
         local = moment.astimezone(timezone)
-        offset = local.strftime("%z")
-        return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 100_000} UTC{offset[:3]}:{offset[3:5]}"
+        return f"{local:%H:%M:%S}.{local.microsecond // 100_000}"
     tenths = round(media_time_s * 10)
-    hours, minutes, seconds = tenths // 36000, tenths // 600 % 60, tenths % 600 / 10
-    return str(texts(language)["picture"]["recording_time"]).format(time=f"{hours}:{minutes:02}:{seconds:04.1f}")
+    return f"{tenths // 36000}:{tenths // 600 % 60:02}:{tenths % 600 / 10:04.1f}"

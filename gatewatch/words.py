@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from api.texts import measured_words, moment_words, word
+from api.texts import measured_words, moment_words, time_words, word
 from rules.types import RuleEvent
 
 DAMAGE_SHOWN = 5
@@ -42,10 +42,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "times": "实时的 {speed:.1f} 倍",
         "left": "约剩 {time}",
         "resumed": "接着上次未完成的分析继续。",
-        "stopped": "已在录像的 {time} 处停止；再次运行同一命令即可继续。",
-        "stopped_afresh": "已在录像的 {time} 处停止。",
-        "done": "{footage} 录像中有 {events} 个事件，合为 {alerts} 条告警；分析用时 {wall}（实时的 {speed:.1f} 倍）。",
-        "damaged": "{name}：文件有损坏，{count} 个数据包或画面无法解码（约在 {times} 处），其中的内容未被分析。",
+        "stopped": "已在录像的 {time}处停止；再次运行同一命令即可继续。",
+        "stopped_afresh": "已在录像的 {time}处停止。",
+        "done": "{footage}的录像中有 {events} 个事件，合为 {alerts} 条告警；分析用时 {wall}（实时的 {speed:.1f} 倍）。",
+        "damaged": "{name}：文件有损坏，{count} 个数据包或画面无法解码（约在 {times}处），其中的内容未被分析。",
         "and_more": "等",
         "inputs_unused": "{inputs} 条输入中有 {unused} 条未起作用：没有规则接受该类型，或时间在录像结束之后。",
         "results": "结果：{path}",
@@ -98,19 +98,10 @@ def event_line(
         values,
     ]
     if joins and first is not None:
-        parts.append(say(language, "joined_since", since=_time_of_day(first, timezone)))
+        parts.append(say(language, "joined_since", since=time_words(first.raised_at, first.raised_s, timezone)))
     elif joins:
         parts.append(say(language, "joined"))
     return "  ".join(parts)
-
-
-def _time_of_day(event: RuleEvent, timezone: ZoneInfo) -> str:
-    """The part of an event's time by which people find its line."""
-    if event.raised_at is not None:
-        local = event.raised_at.astimezone(timezone)
-        return f"{local:%H:%M:%S}.{local.microsecond // 100_000}"
-    tenths = round(event.raised_s * 10)
-    return f"{tenths // 36000}:{tenths // 600 % 60:02}:{tenths % 600 / 10:04.1f}"
 
 
 def damage_line(language: str, name: str, count: int, times_s: Sequence[float]) -> str:
