@@ -44,9 +44,10 @@ def create_app(
 ) -> FastAPI:
     """The application over this desk, which it neither opens nor closes.
 
-    `version` is the product's, as health and the OpenAPI document tell it. `on_input` takes what arrives at `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health
-    how many cameras are watched and connected. There is no login: serve it on a local address only. `allowed_hosts`:
-    the names (without port) by which clients may call it.
+    `version` is the product's, as health and the OpenAPI document tell it. `on_input` takes what arrives at
+    `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health how many cameras are watched and
+    connected. There is no login: serve it on a local address only. `allowed_hosts`: the names (without port) by which
+    clients may call it.
     """
     app = FastAPI(
         title="Gatewatch",
