@@ -17,6 +17,7 @@ from models.types import ModelError
 app = typer.Typer(
     help="List, fetch, export and verify detector weights.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -42,6 +42,12 @@ def test_each_command_has_examples(command: str, capsys: pytest.CaptureFixture[s
     assert f"gatewatch {command}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("group", ["models", "bench"])
+def test_completion_is_offered_by_the_program_alone(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([group, "--help"]) == 0
+    assert "--install-completion" not in capsys.readouterr().out
+
+
 def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     name, _, number = capsys.readouterr().out.strip().partition(" ")
