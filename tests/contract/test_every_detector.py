@@ -22,6 +22,7 @@ from models.types import LABELS
 from pipeline.decode import Decoder
 from pipeline.motion import Motion, MotionGate, motion_detections
 from pipeline.source import open_source
+from pipeline.track import TrackerConfig
 from pipeline.types import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,4 +106,7 @@ def test_every_one_is_documented() -> None:
     missing = [row for row in catalogue() if row not in named and not any(row.startswith(start) for start in starts)]
     assert missing == []
     assert "`detector: motion`" in page
-    assert f"overlap by more than {load('nanodet-g').nms_iou:g}" in " ".join(page.split())
+    words = " ".join(page.split())
+    assert f"overlap by more than {load('nanodet-g').nms_iou:g}" in words
+    assert f"Scores start at {load('nanodet-g').min_score:g}" in words
+    assert f"detections from {TrackerConfig().weak_score:g} up extend one" in words
