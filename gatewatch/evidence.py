@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from api.alerts import Alert, Clip
@@ -88,7 +88,7 @@ class Evidence:
         result = self._footage.cut(
             alert.start_s, alert.end_s, target, pre_roll_s=wanted.pre_s, post_roll_s=wanted.post_s
         )
-        clips = _clips(result)
+        clips = clips_of(result, PurePosixPath("clips"))
         note.write_text(json.dumps({"for": key, "clips": [asdict(clip) for clip in clips]}), encoding="utf-8")
         return clips
 
@@ -103,13 +103,14 @@ class Evidence:
         return clips if whole else None
 
 
-def _clips(result: ClipResult) -> tuple[Clip, ...]:
+def clips_of(result: ClipResult, folder: PurePosixPath, shift_s: float = 0.0) -> tuple[Clip, ...]:
+    """The parts of a clip in `folder` of the media folder; `shift_s` is taken off their times."""
     return tuple(
         Clip(
-            path=f"clips/{part.path.name}",
-            from_s=part.from_s,
-            to_s=part.to_s,
-            original=None if part.original_path is None else f"clips/{part.original_path.name}",
+            path=(folder / part.path.name).as_posix(),
+            from_s=part.from_s - shift_s,
+            to_s=part.to_s - shift_s,
+            original=None if part.original_path is None else (folder / part.original_path.name).as_posix(),
             shortfall_s=result.shortfall_s if number == 0 else 0.0,
         )
         for number, part in enumerate(result.parts)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from api.alerts import Clip, alert_id_of
+from api.alerts import alert_id_of
 from api.errors import DeskError
 from api.pictures import draw_snapshot
-from gatewatch.evidence import file_stem
+from gatewatch.evidence import clips_of, file_stem
 from gatewatch.live_camera import LiveCamera
 from gatewatch.live_messages import ClipsDone, EvidenceWanted, FromWorker, SnapshotDone
 from gatewatch.site import Site
@@ -147,7 +147,7 @@ class LiveEvidence:
             return
         error = result.exception()
         if error is None:
-            self._send(ClipsDone(alert_id, _clips(result.result(), folder, shift_s)))
+            self._send(ClipsDone(alert_id, clips_of(result.result(), folder, shift_s)))
         else:
             why = str(error) if isinstance(error, MediaError) else f"The clip could not be cut: {error}."
             self._send(ClipsDone(alert_id, (), mask_text(why)))
@@ -156,17 +156,3 @@ class LiveEvidence:
         """One folder a day, by the site's calendar, so that none grows without end."""
         day = event.raised_at.astimezone(self._site.timezone).date().isoformat() if event.raised_at else "undated"
         return PurePosixPath(kind, day, name)
-
-
-def _clips(result: ClipResult, folder: PurePosixPath, shift_s: float) -> tuple[Clip, ...]:
-    """The parts of a clip, with times of the analysed stream."""
-    return tuple(
-        Clip(
-            path=(folder / part.path.name).as_posix(),
-            from_s=part.from_s - shift_s,
-            to_s=part.to_s - shift_s,
-            original=None if part.original_path is None else (folder / part.original_path.name).as_posix(),
-            shortfall_s=result.shortfall_s if number == 0 else 0.0,
-        )
-        for number, part in enumerate(result.parts)
-    )
