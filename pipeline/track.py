@@ -160,7 +160,7 @@ class Tracker:
     def hold(self, media_time_s: float) -> TrackUpdate:
         """The detector was spared because nothing moves: what was there at the last look is still there."""
         before_s = self._time_s
-        held = [row for row, life in enumerate(self._lives) if life.held or life.last_s == before_s]
+        held = [row for row, life in enumerate(self._lives) if life.stands(before_s)]
         elapsed_s = 0.0 if before_s is None else max(media_time_s - before_s, 0.0)
         self._filter.rest(np.array(held, dtype=np.int64), elapsed_s)
         self._time_s = media_time_s
@@ -168,9 +168,11 @@ class Tracker:
         tracks = []
         for row in held:
             life = self._lives[row]
+            box = as_box(boxes[row])
+            earlier = life.bridge(media_time_s, box, self.config.bridge_s)
             life.held, life.last_s, life.seen_s = True, media_time_s, media_time_s
             if life.confirmed:
-                tracks.append(Track(life.track_id, life.label, life.score, as_box(boxes[row]), "held"))
+                tracks.append(Track(life.track_id, life.label, life.score, box, "held", earlier))
         tracks.sort(key=lambda track: track.track_id)
         return TrackUpdate(tuple(tracks), self._bury(media_time_s))
 

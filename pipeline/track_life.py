@@ -22,6 +22,10 @@ STILL_LOOKS = 5
 STILL_S = 2.0
 """What never moved is born only with this score in so many looks over so long; below, it is furniture."""
 
+FORGIVEN_S = 0.65
+"""Looks may miss a confirmed track for so long and it is still held when they end. Whoever is really gone was missed
+for the whole second of looks that follows the last motion."""
+
 PENDING_SAMPLES = 256
 
 
@@ -52,7 +56,9 @@ class Life:
     seen_s: float = 0.0
     """When it was at `last_box`."""
     missed: list[float] = field(default_factory=list)
-    """Times of the looks since it was last seen."""
+    """Times of the looks since it was last seen or held."""
+    doubted_s: float | None = None
+    """The first look that missed it since it was last seen."""
 
     @property
     def confirmed(self) -> bool:
@@ -66,7 +72,7 @@ class Life:
 
     def see(self, label: str, score: float, share: float | None, time_s: float) -> None:
         """Takes a detection; `share` is the part of its box that moved, None where nobody can tell."""
-        self.last_s, self.score, self.held = time_s, score, False
+        self.last_s, self.score, self.held, self.doubted_s = time_s, score, False, None
         self.looks += 1
         self.weight += score
         self.strong_looks += score >= STILL_SCORE
@@ -89,6 +95,15 @@ class Life:
         """It was looked for and not found."""
         self.held = False
         self.missed.append(time_s)
+        self.doubted_s = time_s if self.doubted_s is None else self.doubted_s
+
+    def stands(self, looked_s: float | None) -> bool:
+        """Whether it is held when looks end; the last frame was at `looked_s`."""
+        if self.held or self.last_s == looked_s:
+            return True
+        if looked_s is None or self.doubted_s is None or not self.confirmed:
+            return False
+        return looked_s - self.last_s <= FORGIVEN_S and looked_s - self.doubted_s <= FORGIVEN_S
 
     def bridge(self, time_s: float, box: Box, longest_s: float) -> tuple[Sample, ...]:
         """It is at `box` now: samples for the looks that missed it, on a straight line from where it was last seen."""

@@ -154,7 +154,7 @@ def _mover(picture: Image, mover: Mover, at_s: float) -> None:
         head = max(4, height // 8)
         cv2.circle(picture, ((left + right) // 2, top + head), head, (150, 170, 200), -1)
         cv2.rectangle(picture, (left, top + 2 * head), (right, top + height * 6 // 10), mover.colour, -1)
-        swing = round(math.sin(at_s * 8) * width / 4)
+        swing = 0 if mover.anchor(at_s - 0.01) == mover.anchor(at_s) else round(math.sin(at_s * 8) * width / 4)
         for side in (-1, 1):
             hip = (left + right) // 2 + side * width // 6
             cv2.line(picture, (hip, top + height * 6 // 10), (hip + side * swing, bottom), (50, 40, 40), width // 4)

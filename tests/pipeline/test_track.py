@@ -190,13 +190,27 @@ def test_held_objects_stay_where_they_are_until_the_next_look() -> None:
     assert [(t.track_id, t.state) for t in again.tracks] == [(before.track_id, "seen")]
 
 
-def test_what_was_missed_before_the_detector_was_spared_is_not_held() -> None:
+def test_what_a_second_of_looks_missed_before_the_detector_was_spared_is_not_held() -> None:
     tracker = Tracker(WIDTH, HEIGHT)
     for number in range(10):
         tracker.update(detections([person(300 + 5 * number)]), number / 10)
-    tracker.update(detections([]), 1.0)
-    assert tracker.hold(1.1).tracks == ()
+    for number in range(10, 18):
+        tracker.update(detections([]), number / 10)
+    assert tracker.hold(1.9).tracks == ()
     assert tracker.hold(4.0).ended == (1,)
+
+
+def test_one_missed_look_does_not_lose_who_stands_but_a_second_verification_that_misses_does() -> None:
+    tracker = Tracker(WIDTH, HEIGHT)
+    for number in range(10):
+        tracker.update(detections([person(300)]), number / 10)
+    tracker.update(detections([]), 1.0)
+    (held,) = tracker.hold(1.1).tracks
+    assert (held.state, [sample.media_time_s for sample in held.earlier]) == ("held", [1.0])
+    assert [track.track_id for track in tracker.hold(9.0).tracks] == [1]
+    assert tracker.update(detections([]), 9.1).tracks == ()
+    assert tracker.hold(9.2).tracks == ()
+    assert tracker.hold(12.0).ended == (1,)
 
 
 def test_a_lamp_post_seen_once_and_held_for_long_has_not_walked_to_the_next_lamp_post() -> None:
@@ -205,9 +219,7 @@ def test_a_lamp_post_seen_once_and_held_for_long_has_not_walked_to_the_next_lamp
         time_s = number / 10
         seen = [posts[number // 100 % 2]] if number % 100 < 2 else None
         update = (
-            tracker.hold(time_s, motion(time_s=time_s))
-            if seen is None
-            else tracker.update(detections(seen), time_s, motion(time_s=time_s))
+            tracker.hold(time_s) if seen is None else tracker.update(detections(seen), time_s, motion(time_s=time_s))
         )
         assert not update.tracks
 
