@@ -7,6 +7,7 @@ tables.py     Parquet                                            evidence.py    
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -266,11 +267,14 @@ class _Run:
 
     def _event(self, event: RuleEvent) -> None:
         self.events.append(event)
-        boxes = self._boxes.get(event.track_ids[0]) if event.track_ids else None
-        if boxes:
-            # Where the object was last seen by the time the rule decided: it may be gone by then.
-            past = [seen for seen in boxes if seen[0] <= event.raised_s + 0.001]
-            self._seen[event.event_id] = past[-1] if past else boxes[0]
+        # Where the object was last seen by the time the rule decided: it may be gone by then. Its track may have
+        # broken, and others' tracks may be named too: its own is the one that ends where the event's path does.
+        kept = [boxes for track_id in event.track_ids if (boxes := self._boxes.get(track_id))]
+        seen = [max((one for one in boxes if one[0] <= event.raised_s + 0.001), default=boxes[0]) for boxes in kept]
+        if seen:
+            self._seen[event.event_id] = (
+                min(seen, key=lambda one: self._off_path(one, event)) if event.path else seen[0]
+            )
         alert = self._open.get(event.rule)
         part_of = alert is not None and joins(alert, event, self.policy)
         self._open[event.rule] = joined(alert, event) if alert is not None and part_of else opened(event)
@@ -278,6 +282,13 @@ class _Run:
             self._first[event.rule] = event
         site = self.plan.site
         self.say_line(event_line(event, site.language, site.timezone, joins=part_of, first=self._first[event.rule]))
+
+    def _off_path(self, seen: tuple[float, Box], event: RuleEvent) -> float:
+        """How far a box is from the end of the event's path, in its own heights and in seconds."""
+        at_s, (left, top, right, bottom) = seen
+        end_s, x, y = event.path[-1]
+        dx, dy = (left + right) / 2 - x * self.size[0], bottom - y * self.size[1]
+        return math.hypot(dx, dy) / max(bottom - top, 1.0) + abs(at_s - end_s)
 
     def _line(self, event: RuleEvent) -> dict[str, Any]:
         return event.to_json(*self.reader.where(event.start_s))
