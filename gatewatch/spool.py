@@ -60,7 +60,7 @@ class Spool:
         return None if body is None else _unpacked(body)
 
     def put(self, index: int, detections: sv.Detections) -> sv.Detections:
-        """Adds the detections of a frame and returns them as `get` will.
+        """Adds the detections of a frame and returns them; `get` gives equal ones, to the last bit.
 
         Raises OSError, after which the file holds whole records only.
         """
@@ -79,7 +79,7 @@ class Spool:
             self.added += 1
             if self.added % SYNC_EVERY == 0:
                 os.fdatasync(self._file.fileno())
-        return _unpacked(body)
+        return detections
 
     def close(self) -> None:
         with self._lock:

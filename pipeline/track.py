@@ -205,7 +205,7 @@ class Tracker:
         labels = [str(name) for name in np.asarray(detections.data.get("class_name", []))[keep]] if len(boxes) else []
         shares = None
         if motion is not None:
-            shares = np.array([motion.share(as_box(box)) for box in boxes])
+            shares = motion.shares(boxes)
         groups = np.array([LABEL_GROUP.get(label, label) for label in labels], dtype=str)
         centres = to_centres(boxes)
         shaped = np.zeros(len(boxes), dtype=bool)
