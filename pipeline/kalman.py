@@ -33,12 +33,14 @@ class BoxFilter:
         self._var_value: FloatArray = np.zeros((0, 4))
         self._covar: FloatArray = np.zeros((0, 4))
         self._var_speed: FloatArray = np.zeros((0, 4))
+        self._boxes: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.value)
 
     def predict(self, elapsed_s: float) -> None:
         """Moves every state `elapsed_s` seconds on."""
+        self._boxes = None
         dt = elapsed_s
         height = np.maximum(self.value[:, 3:4], 1.0)
         drive = height * np.array([ACCELERATION, ACCELERATION, SIZE_DRIFT, SIZE_DRIFT])
@@ -55,6 +57,7 @@ class BoxFilter:
 
     def update(self, rows: NDArray[np.int64], measured: FloatArray, trust: FloatArray) -> None:
         """Corrects the states `rows` by `measured` (m, 4); `trust` (m,) scales the noise down (1) or up (towards 0)."""
+        self._boxes = None
         noise = self._measurement_var(trust, rows)
         total = self._var_value[rows] + noise
         gain_value = self._var_value[rows] / total
@@ -71,6 +74,7 @@ class BoxFilter:
 
         Did their spread grow while nobody looks, a track would in the end be found again in anything near or far.
         """
+        self._boxes = None
         value, var_value, var_speed = self.value[rows], self._var_value[rows], self._var_speed[rows]
         self.predict(elapsed_s)
         self.value[rows], self._var_value[rows], self._var_speed[rows] = value, var_value, var_speed
@@ -78,6 +82,7 @@ class BoxFilter:
 
     def add(self, measured: FloatArray) -> None:
         """Appends new states at `measured` (m, 4), standing still with unknown speed."""
+        self._boxes = None
         height = np.maximum(measured[:, 3:4], 1.0)
         noise = height * np.array([POSITION_NOISE, POSITION_NOISE, *SIZE_NOISE])
         speed = height * np.array([START_SPEED, START_SPEED / 2, START_SIZE_SPEED, START_SIZE_SPEED])
@@ -89,13 +94,16 @@ class BoxFilter:
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Drops the states where `mask` (n,) is False."""
+        self._boxes = None
         self.value, self.speed = self.value[mask], self.speed[mask]
         self._var_value, self._covar = self._var_value[mask], self._covar[mask]
         self._var_speed = self._var_speed[mask]
 
     def boxes(self) -> FloatArray:
-        """(n, 4) left, top, right, bottom."""
-        return to_corners(self.value)
+        """(n, 4) left, top, right, bottom; not to be written to."""
+        if self._boxes is None:
+            self._boxes = to_corners(self.value)
+        return self._boxes
 
     def _measurement_var(self, trust: FloatArray, rows: NDArray[np.int64] | None = None) -> FloatArray:
         value = self.value if rows is None else self.value[rows]
