@@ -152,7 +152,7 @@ class Tracker:
         free[list(matched.values())] = False
         if found.shares is not None and motion is not None and motion.settled:
             still = free & (found.shares <= STILL_SHARE) & (found.scores < STILL_SCORE)
-            self._furniture.learn(found.boxes[still], found.scores[still], media_time_s)
+            self._furniture.learn(found.boxes, found.scores, still, media_time_s)
         rows = np.array(sorted(matched), dtype=np.int64)
         self._bear(found, np.flatnonzero(free & ~aside & promising), self._filter.boxes()[rows], media_time_s)
         return TrackUpdate(tracks, self._bury(media_time_s))

@@ -149,25 +149,26 @@ class Furniture:
 
     def __init__(self) -> None:
         self._spots: list[_Spot] = []
+        self._same: FloatArray = np.zeros((0, 0))
+        """(spots, n) overlap with the detections of the last `mask`."""
 
     def __len__(self) -> int:
         return len(self._spots)
 
     def mask(self, boxes: FloatArray, scores: FloatArray) -> NDArray[np.bool_]:
         """(n,) True for detections that are such a place and not clearly more than was ever seen there."""
-        known = [spot for spot in self._spots if spot.looks >= self.LOOKS]
-        if not known or not len(boxes):
-            return np.zeros(len(boxes), dtype=bool)
-        same = overlap(np.array([spot.box for spot in known]), boxes) >= self.SAME_IOU
-        limit = np.array([min(spot.score + self.MARGIN, self.SURE) for spot in known])
-        return np.asarray((same & (scores[None, :] < limit[:, None])).any(axis=0))
+        self._same = overlap(np.array([spot.box for spot in self._spots]).reshape(-1, 4), boxes)
+        known = np.array([spot.looks >= self.LOOKS for spot in self._spots], dtype=bool)
+        limit = np.array([min(spot.score + self.MARGIN, self.SURE) for spot in self._spots])
+        there = (self._same >= self.SAME_IOU) & known[:, None]
+        return np.asarray((there & (scores[None, :] < limit[:, None])).any(axis=0))
 
-    def learn(self, boxes: FloatArray, scores: FloatArray, time_s: float) -> None:
-        """Takes detections that belong to no confirmed track and in which nothing moved."""
-        same = overlap(np.array([spot.box for spot in self._spots]).reshape(-1, 4), boxes)
-        for column, (box, score) in enumerate(zip(boxes, scores, strict=True)):
-            best = int(same[:, column].argmax()) if len(same) else -1
-            if best < 0 or same[best, column] < self.SAME_IOU:
+    def learn(self, boxes: FloatArray, scores: FloatArray, still: NDArray[np.bool_], time_s: float) -> None:
+        """Takes the detections `still` (n,) of the last `mask`: they belong to no track and nothing moved in them."""
+        for column in np.flatnonzero(still):
+            box, score = boxes[column], scores[column]
+            best = int(self._same[:, column].argmax()) if len(self._same) else -1
+            if best < 0 or self._same[best, column] < self.SAME_IOU:
                 self._spots.append(_Spot(box.copy(), float(score), 1, time_s))
             else:
                 spot = self._spots[best]
