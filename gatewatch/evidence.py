@@ -12,11 +12,11 @@ from typing import Any
 
 from api.alerts import Alert, Clip
 from api.pictures import draw_snapshot
+from gatewatch.last_seen import Seen
 from gatewatch.outputs import NO_ROOM, OutFolder
 from gatewatch.site import Site
 from pipeline.clip import ClipResult, Footage
 from pipeline.errors import MediaError
-from pipeline.types import Box
 from rules.types import RuleEvent
 
 MAX_NAME_BYTES = 180
@@ -34,10 +34,10 @@ class Evidence:
         self.missing: list[str] = []
         """Why a snapshot or a clip could not be made, one sentence each."""
 
-    def of(self, alert: Alert, events: Mapping[str, RuleEvent], seen: Mapping[str, tuple[float, Box]]) -> Alert:
+    def of(self, alert: Alert, events: Mapping[str, RuleEvent], seen: Mapping[str, Seen]) -> Alert:
         """The alert with its snapshot and clips, made now or by an earlier run.
 
-        `seen`: event id -> media time and box (source pixels) of the object when the event was raised.
+        `seen`: event id -> where its object was when the event was raised.
         A snapshot or clip that the footage does not yield is left out and said in `missing`. Raises DeskError or
         OSError.
         """
@@ -62,13 +62,12 @@ class Evidence:
             raise OSError(errno.ENOSPC, "no room")
         self.missing.append(str(error))
 
-    def _draw(self, event: RuleEvent, seen: tuple[float, Box] | None) -> bytes:
+    def _draw(self, event: RuleEvent, seen: Seen | None) -> bytes:
         camera = self._site.cameras[event.camera]
-        time_s, box = seen if seen is not None else (event.raised_s, None)
         return draw_snapshot(
-            self._footage.picture_at(time_s),
+            self._footage.picture_at(event.raised_s if seen is None else seen.media_time_s),
             event,
-            box=box,
+            box=None if seen is None else seen.box,
             zone_points=camera.zones.get(event.zone or ""),
             line_points=camera.lines.get(event.line or ""),
             language=self._site.language,

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gatewatch.live_messages import CameraStatus, InputGiven, Seen
-from gatewatch.live_seen import LastSeen
+from gatewatch.last_seen import LastSeen, Seen
+from gatewatch.live_messages import CameraStatus, InputGiven
 from gatewatch.live_source import Opener, Stream, is_recording, opener_of
 from gatewatch.live_status import Pace, RuleTime
 from gatewatch.site import Site

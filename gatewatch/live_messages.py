@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.alerts import Clip
-from pipeline.types import Box
+from gatewatch.last_seen import Seen
 from rules.types import RuleEvent
 
 # From a worker
@@ -24,17 +24,6 @@ class Failed:
     """The worker cannot work as the site is configured; it ends."""
 
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Where the object of an event was last seen by the time the rule decided."""
-
-    media_time_s: float
-    box: Box
-    """Pixels of the analysed stream's picture."""
-    width_px: int
-    height_px: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from gatewatch.last_seen import Seen
 from gatewatch.live_messages import (
     Drained,
     EventRaised,
@@ -28,7 +29,6 @@ from gatewatch.live_messages import (
     InputGiven,
     Ready,
     Report,
-    Seen,
     Stop,
 )
 from gatewatch.live_outbox import OUTBOX_MESSAGES, Outbox

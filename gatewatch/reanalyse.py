@@ -7,9 +7,7 @@ tables.py     Parquet                                            evidence.py    
 
 from __future__ import annotations
 
-import math
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,6 +20,7 @@ from gatewatch.errors import RecordingsError, StoppedError
 from gatewatch.footage import FootageReader
 from gatewatch.identity import identity_of
 from gatewatch.inputs import load_inputs
+from gatewatch.last_seen import LastSeen, Seen
 from gatewatch.machine import cores
 from gatewatch.outputs import OutFolder, writing
 from gatewatch.plan import Plan, make_plan
@@ -38,7 +37,7 @@ from pipeline.camera import CameraCounts, track_camera
 from pipeline.motion import MotionGate
 from pipeline.motion_track import blob_picture_size, blob_tracker
 from pipeline.track import Tracker
-from pipeline.types import Box, Frame, TrackedFrame
+from pipeline.types import Frame, TrackedFrame
 from rules.engine import Engine
 from rules.types import Input, RuleEvent
 
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
     from models.detector import OnnxDetector
 
 MOTION = "motion"
-BOXES_KEPT = 64
-BOXES_KEPT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -175,8 +172,8 @@ class _Run:
         )
         self._open: dict[str, Alert] = {}
         self._first: dict[str, RuleEvent] = {}
-        self._boxes: dict[int, deque[tuple[float, Box]]] = {}
-        self._seen: dict[str, tuple[float, Box]] = {}
+        self._last_seen = LastSeen()
+        self._seen: dict[str, Seen] = {}
 
     def analyse(self) -> None:
         """Frames to events; writes the tables and `events.jsonl`."""
@@ -255,26 +252,16 @@ class _Run:
     def _take(self, frame: TrackedFrame, tables: Tables) -> None:
         self.time_s = frame.media_time_s
         tables.add(frame, *self.reader.where(frame.media_time_s))
-        for track in frame.tracks:
-            boxes = self._boxes.setdefault(track.track_id, deque(maxlen=BOXES_KEPT))
-            boxes.append((frame.media_time_s, track.box))
+        self._last_seen.note(frame)
         for event in self.engine.update(frame):
             self._event(event)
-        if frame.ended:
-            before_s = frame.media_time_s - BOXES_KEPT_S
-            self._boxes = {track_id: boxes for track_id, boxes in self._boxes.items() if boxes[-1][0] >= before_s}
         self.progress.at(frame.media_time_s)
 
     def _event(self, event: RuleEvent) -> None:
         self.events.append(event)
-        # Where the object was last seen by the time the rule decided: it may be gone by then. Its track may have
-        # broken, and others' tracks may be named too: its own is the one that ends where the event's path does.
-        kept = [boxes for track_id in event.track_ids if (boxes := self._boxes.get(track_id))]
-        seen = [max((one for one in boxes if one[0] <= event.raised_s + 0.001), default=boxes[0]) for boxes in kept]
-        if seen:
-            self._seen[event.event_id] = (
-                min(seen, key=lambda one: self._off_path(one, event)) if event.path else seen[0]
-            )
+        seen = self._last_seen.of(event)
+        if seen is not None:
+            self._seen[event.event_id] = seen
         alert = self._open.get(event.rule)
         part_of = alert is not None and joins(alert, event, self.policy)
         self._open[event.rule] = joined(alert, event) if alert is not None and part_of else opened(event)
@@ -282,13 +269,6 @@ class _Run:
             self._first[event.rule] = event
         site = self.plan.site
         self.say_line(event_line(event, site.language, site.timezone, joins=part_of, first=self._first[event.rule]))
-
-    def _off_path(self, seen: tuple[float, Box], event: RuleEvent) -> float:
-        """How far a box is from the end of the event's path, in its own heights and in seconds."""
-        at_s, (left, top, right, bottom) = seen
-        end_s, x, y = event.path[-1]
-        dx, dy = (left + right) / 2 - x * self.size[0], bottom - y * self.size[1]
-        return math.hypot(dx, dy) / max(bottom - top, 1.0) + abs(at_s - end_s)
 
     def _line(self, event: RuleEvent) -> dict[str, Any]:
         return event.to_json(*self.reader.where(event.start_s))

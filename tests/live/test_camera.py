@@ -13,9 +13,9 @@ from typing import Any
 import av
 import pytest
 
+from gatewatch.last_seen import BOXES_KEPT, KEPT_S, LastSeen, Seen
 from gatewatch.live_camera import INPUTS_KEPT, Eyes, LiveCamera, Settings
-from gatewatch.live_messages import InputGiven, Seen
-from gatewatch.live_seen import BOXES_KEPT, KEPT_S, LastSeen
+from gatewatch.live_messages import InputGiven
 from gatewatch.reanalyse import Options, reanalyse
 from gatewatch.site import Site, load_site
 from models.load import load_detector
