@@ -36,10 +36,9 @@ def track_camera(
     waiting: deque[tuple[Frame, Motion, Pending]] = deque()
 
     def pending(frame: Frame, motion: Motion) -> Pending:
-        due = policy.due(motion, tracker.boxes())
         if look is None:
             return motion_detections(motion)
-        if use_gate and not (due and not motion.flat):
+        if use_gate and (not policy.due(motion, tracker.boxes()) or motion.flat):
             return None
         return executor.submit(look, frame) if executor else look(frame)
 

@@ -34,7 +34,10 @@ PERSON_ASPECT = 1.3
 """A person stands at least this much higher than wide; a weak "person" that lies is a part of a car."""
 
 FloatArray = NDArray[np.float64]
-Rows = NDArray[np.int64]
+IntArray = NDArray[np.int64]
+Rows = IntArray
+PERSON, TWO_WHEELER, VEHICLE = range(3)
+"""Codes of the groups whose shape is known; others follow as they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,8 @@ class _Found:
     centres: FloatArray
     scores: FloatArray
     labels: list[str]
-    groups: NDArray[np.str_]
+    groups: IntArray
+    """(n,) codes of the labels' groups."""
     shares: FloatArray | None
     shaped: NDArray[np.bool_]
     """Boxes that are the very box of something that moves, and of the right shape for their label."""
@@ -122,6 +126,7 @@ class Tracker:
         self._filter = BoxFilter()
         self._lives: list[Life] = []
         self._furniture = Furniture()
+        self._codes = {"person": PERSON, "two_wheeler": TWO_WHEELER, "vehicle": VEHICLE}
         self._time_s: float | None = None
         self._count = 0
 
@@ -206,15 +211,18 @@ class Tracker:
         shares = None
         if motion is not None:
             shares = motion.shares(boxes)
-        groups = np.array([LABEL_GROUP.get(label, label) for label in labels], dtype=str)
+        groups = np.array([self._code(LABEL_GROUP.get(label, label)) for label in labels], dtype=np.int64)
         centres = to_centres(boxes)
         shaped = np.zeros(len(boxes), dtype=bool)
         if motion is not None and motion.blobs and shares is not None:
             same = overlap(boxes, np.array(motion.blobs)).max(axis=1, initial=0.0) >= SHAPED_IOU
             upright = centres[:, 3] >= PERSON_ASPECT * centres[:, 2]
-            likely = np.isin(groups, ("two_wheeler", "vehicle")) | (upright & (groups == "person"))
+            likely = (groups <= VEHICLE) & (upright | (groups != PERSON))
             shaped = same & (shares >= SHAPED_SHARE) & likely
         return _Found(boxes, centres, scores[keep], labels, groups, shares, shaped, np.zeros((len(boxes), COLOURS)))
+
+    def _code(self, group: str) -> int:
+        return self._codes.setdefault(group, len(self._codes))
 
     def _near_tracks(self, found: _Found) -> NDArray[np.bool_]:
         """(n,) detections that touch the box in which some track is expected."""
@@ -273,7 +281,7 @@ class Tracker:
         colours = np.array([self._lives[row].feature for row in rows]) @ found.features[columns].T
         # Nothing in common at all: one of the two was never looked at.
         cost += np.where(colours > 0.0, config.colour_cost * (1.0 - colours - config.colour_typical), 0.0)
-        groups = np.array([self._lives[row].group for row in rows])
+        groups = np.array([self._code(self._lives[row].group) for row in rows], dtype=np.int64)
         never = (distance > config.gate) | (size > 0.9) | (groups[:, None] != found.groups[columns][None, :])
         cost[never] = NEVER
         return np.asarray(cost)
