@@ -53,12 +53,12 @@ def run(
     with tempfile.TemporaryDirectory(prefix="gatewatch-bench-") as folder:
         site = _site(Path(folder), weights, input_px)
         runs: dict[str, Callable[[], int]] = {
-            "bare": lambda: _bare(footage, detector, workers),
+            "bare": lambda: _bare(footage, weights, input_px, workers),
             "pipeline": lambda: _pipeline(footage, site, Path(folder), workers, clips=False),
             "pipeline_with_clips": lambda: _pipeline(footage, site, Path(folder), workers, clips=True),
         }
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-        frames = _bare(footage, detector, workers)  # Warm: the file and the imports are there for all.
+        frames = _bare(footage, weights, input_px, workers)  # Warm: the file and the imports are there for all.
         for number in range(repeats):
             for name in list(runs) if number % 2 == 0 else list(runs)[::-1]:
                 began, cpu = time.perf_counter(), time.process_time()
@@ -93,13 +93,15 @@ def _site(folder: Path, weights: str, input_px: int) -> Site:
     return load_site(path)
 
 
-def _bare(path: Path, detector: Any, workers: int) -> int:
-    """Decodes and infers every frame, `workers` inferences at a time; returns the number of frames."""
+def _bare(path: Path, weights: str, input_px: int, workers: int) -> int:
+    """Loads the detector, decodes and infers every frame, `workers` at a time; returns the number of frames."""
+    from models.load import load_detector
     from pipeline.decode import Decoder
     from pipeline.source import open_source
 
     waiting: deque[Future[Any]] = deque()
     done = 0
+    detector = load_detector(weights, input_px=input_px)
     with open_source(path) as source, ThreadPoolExecutor(workers) as executor:
         size = (source.info.width_px, source.info.height_px)
         decoder = Decoder(source, analyse_fps=None, analysis_size=detector.analysis_size(*size))
@@ -115,11 +117,18 @@ def _bare(path: Path, detector: Any, workers: int) -> int:
 
 
 def _pipeline(path: Path, site: Site, folder: Path, workers: int, *, clips: bool) -> int:
-    """The whole re-analysis with rules, tables and snapshots, every frame looked at; returns the number of frames."""
+    """The whole re-analysis with rules and tables, every frame looked at; `clips` adds clips and snapshots."""
     from gatewatch.reanalyse import Options, reanalyse
 
     options = Options(
-        out=folder / "out", workers=workers, overwrite=True, fresh=True, use_gate=False, clips=clips, quiet=True
+        out=folder / "out",
+        workers=workers,
+        overwrite=True,
+        fresh=True,
+        use_gate=False,
+        clips=clips,
+        snapshots=clips,
+        quiet=True,
     )
     result = reanalyse(site, [path], options, say_line=lambda _: None)
     return int(result.summary["frames_analysed"])

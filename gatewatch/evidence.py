@@ -26,11 +26,11 @@ MAX_NAME_BYTES = 180
 class Evidence:
     """Makes the files of one alert after another."""
 
-    def __init__(self, site: Site, out: OutFolder, footage: Footage, *, clips: bool) -> None:
+    def __init__(self, site: Site, out: OutFolder, footage: Footage, *, clips: bool, snapshots: bool = True) -> None:
         self._site = site
         self._out = out
         self._footage = footage
-        self._clips = clips
+        self._clips, self._snapshots = clips, snapshots
         self.missing: list[str] = []
         """Why a snapshot or a clip could not be made, one sentence each."""
 
@@ -45,9 +45,10 @@ class Evidence:
         first = events[alert.event_ids[0]]
         snapshot = f"snapshots/{name}.jpg"
         try:
-            if not (self._out.path / snapshot).is_file():
-                self._out.write_bytes(snapshot, self._draw(first, seen.get(first.event_id)))
-            alert = alert.with_media(snapshot=snapshot)
+            if self._snapshots:
+                if not (self._out.path / snapshot).is_file():
+                    self._out.write_bytes(snapshot, self._draw(first, seen.get(first.event_id)))
+                alert = alert.with_media(snapshot=snapshot)
         except MediaError as error:
             self._note_missing(error)
         try:

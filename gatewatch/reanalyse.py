@@ -63,6 +63,8 @@ class Options:
     """Begin again even where an earlier run left something to go on from."""
     use_gate: bool = True
     clips: bool = True
+    snapshots: bool = True
+    """Off only where the analysis alone is measured: an alert without a picture is of little use to anyone."""
     quiet: bool = False
 
 
@@ -207,7 +209,7 @@ class _Run:
         alerts = group(self.events, self.policy)
         events = {event.event_id: event for event in self.events}
         footage = Footage(self.reader.recordings(), damaged_s=self.reader.damaged_s)
-        maker = Evidence(self.plan.site, self.out, footage, clips=self.options.clips)
+        maker = Evidence(self.plan.site, self.out, footage, clips=self.options.clips, snapshots=self.options.snapshots)
         self.progress.begin("evidence", len(alerts), footage=False)
         done = []
         for number, alert in enumerate(alerts):
