@@ -124,8 +124,10 @@ class Played:
     """A camera that saw all of a replay, and its events."""
 
     def __init__(
-        self, site: Site, name: str, eyes: Eyes, replay: Replay, pictures: int, inputs: tuple[InputGiven, ...] = ()
-    ) -> None:
+        self, site: Site, name: str, eyes: Eyes, replay: Replay, pictures: int, inputs: tuple[InputGiven, ...] = (),
+        *, analysed: int = 0,
+    ) -> None:  # fmt: skip
+        """Returns once so many pictures were received and analysed: with a slot, analysis is another thread's."""
         self.events: list[RuleEvent] = []
         self.seen: list[Seen | None] = []
         self.camera = LiveCamera(
@@ -135,11 +137,15 @@ class Played:
         for message in inputs:
             self.camera.receive(message)
         self.camera.start()
-        until(lambda: replay.over.is_set() and self.camera.status().received >= pictures, 20, "the end")
+        until(lambda: replay.over.is_set() and self._through(pictures, analysed), 20, "the end")
         self.status = self.camera.status()
         self.camera.stop()
         self.camera.join()
         self.camera.close()
+
+    def _through(self, pictures: int, analysed: int) -> bool:
+        status = self.camera.status()
+        return status.received >= pictures and status.analysed >= analysed
 
     def _emit(self, event: RuleEvent, seen: Seen | None) -> None:
         self.events.append(event)
@@ -231,7 +237,8 @@ def test_a_detector_that_fails_on_a_frame_costs_one_pause(
             raise RuntimeError("rtsp://guard:s3cret@192.0.2.1/x is strange")
         return detector.detect([frame.image], [(frame.width_px, frame.height_px)])[0]
 
-    played = Played(site, "gate", eyes_of(detector, Every(), look), Replay(site.path.parent / "cam.mp4"), 100)
+    replay = Replay(site.path.parent / "cam.mp4")
+    played = Played(site, "gate", eyes_of(detector, Every(), look), replay, 100, analysed=49)
     assert played.status.faults == 1
     assert played.status.analysed == 49
     assert played.status.reason == "cam: nothing answers."
