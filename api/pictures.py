@@ -81,7 +81,7 @@ def draw_snapshot(
     picture = Pillow.fromarray(np.ascontiguousarray(image[:, :, ::-1])).convert("RGBA")
     colour = SEVERITY_COLOURS.get(str(facts["severity"]), SEVERITY_COLOURS["medium"])
 
-    scale = 3 if max(width, height) <= 1000 else 2 if max(width, height) <= 2200 else 1
+    scale = 2 if max(width, height) <= 2200 else 1
     layer = Pillow.new("RGBA", (width * scale, height * scale), (0, 0, 0, 0))
     pen = Pen(ImageDraw.Draw(layer), scale, max(1.8, min(width, height) / 330))
     size = (float(width), float(height))
@@ -235,8 +235,11 @@ def _with_caption(
 
 def _wrapped(text: str, font: Font, room_px: int) -> list[str]:
     """Lines that fit; broken at spaces, and within a word where it alone is too long, as Chinese is."""
+    text = drawable(text)
+    if text and font.getlength(text) <= room_px:
+        return [text]
     lines, line = [], ""
-    for character in drawable(text):
+    for character in text:
         if line and font.getlength(line + character) > room_px:
             cut = line.rfind(" ")
             head, tail = (line[:cut], line[cut + 1 :]) if cut > len(line) // 2 else (line, "")

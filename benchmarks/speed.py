@@ -117,7 +117,7 @@ def _bare(path: Path, weights: str, input_px: int, workers: int) -> int:
 
 
 def _pipeline(path: Path, site: Site, folder: Path, workers: int, *, clips: bool) -> int:
-    """The whole re-analysis with rules and tables, every frame looked at; `clips` adds clips and snapshots."""
+    """The whole re-analysis with rules and tables, every frame looked at; `clips` adds clips."""
     from gatewatch.reanalyse import Options, reanalyse
 
     options = Options(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path, PurePosixPath
+from types import TracebackType
 from typing import Any
 
 from api.alerts import Alert, Clip
@@ -24,22 +28,41 @@ MAX_NAME_BYTES = 180
 
 
 class Evidence:
-    """Makes the files of one alert after another."""
+    """Makes the files of one alert after another. Leaving the context waits for the snapshots that are being drawn.
 
-    def __init__(self, site: Site, out: OutFolder, footage: Footage, *, clips: bool, snapshots: bool = True) -> None:
+    Pictures are decoded in the caller's thread and drawn on `workers` others, while the next is decoded.
+    """
+
+    def __init__(
+        self, site: Site, out: OutFolder, footage: Footage, *, clips: bool, snapshots: bool = True, workers: int = 1
+    ) -> None:
         self._site = site
         self._out = out
         self._footage = footage
         self._clips, self._snapshots = clips, snapshots
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="draw")
+        self._drawing: deque[Future[None]] = deque()
+        self._drawing_max = 2 * workers
         self.missing: list[str] = []
         """Why a snapshot or a clip could not be made, one sentence each."""
+
+    def __enter__(self) -> Evidence:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Raises DeskError or OSError where a drawing failed."""
+        self._executor.shutdown(wait=True, cancel_futures=kind is not None)
+        if kind is None:
+            self._await(0)
 
     def of(self, alert: Alert, events: Mapping[str, RuleEvent], seen: Mapping[str, Seen]) -> Alert:
         """The alert with its snapshot and clips, made now or by an earlier run.
 
         `seen`: event id -> where its object was when the event was raised.
-        A snapshot or clip that the footage does not yield is left out and said in `missing`. Raises DeskError or
-        OSError.
+        The snapshot is there once the context is left. A snapshot or clip that the footage does not yield is left out
+        and said in `missing`. Raises DeskError or OSError, of an earlier alert's drawing too.
         """
         name = file_stem(alert.event_ids[0])
         first = events[alert.event_ids[0]]
@@ -47,7 +70,7 @@ class Evidence:
         try:
             if self._snapshots:
                 if not (self._out.path / snapshot).is_file():
-                    self._out.write_bytes(snapshot, self._draw(first, seen.get(first.event_id)))
+                    self._draw(snapshot, first, seen.get(first.event_id))
                 alert = alert.with_media(snapshot=snapshot)
         except MediaError as error:
             self._note_missing(error)
@@ -63,9 +86,11 @@ class Evidence:
             raise OSError(errno.ENOSPC, "no room")
         self.missing.append(str(error))
 
-    def _draw(self, event: RuleEvent, seen: Seen | None) -> bytes:
+    def _draw(self, path: str, event: RuleEvent, seen: Seen | None) -> None:
+        """Decodes the picture now, and has it drawn and written to `path`."""
         camera = self._site.cameras[event.camera]
-        return draw_snapshot(
+        draw = partial(
+            draw_snapshot,
             self._footage.picture_at(event.raised_s if seen is None else seen.media_time_s),
             event,
             box=None if seen is None else seen.box,
@@ -75,6 +100,13 @@ class Evidence:
             timezone=self._site.timezone,
             site=self._site.name,
         )
+        self._await(self._drawing_max - 1)
+        self._drawing.append(self._executor.submit(lambda: self._out.write_bytes(path, draw())))
+
+    def _await(self, left: int) -> None:
+        """Waits until at most `left` pictures are held for drawing."""
+        while len(self._drawing) > left:
+            self._drawing.popleft().result()
 
     def _cut(self, alert: Alert, name: str) -> tuple[Clip, ...]:
         wanted = self._site.clips

@@ -209,13 +209,16 @@ class _Run:
         alerts = group(self.events, self.policy)
         events = {event.event_id: event for event in self.events}
         footage = Footage(self.reader.recordings(), damaged_s=self.reader.damaged_s)
-        maker = Evidence(self.plan.site, self.out, footage, clips=self.options.clips, snapshots=self.options.snapshots)
         self.progress.begin("evidence", len(alerts), footage=False)
         done = []
-        for number, alert in enumerate(alerts):
-            self.stopper.check()
-            done.append(maker.of(alert, events, self._seen))
-            self.progress.at(number + 1)
+        with Evidence(
+            self.plan.site, self.out, footage,
+            clips=self.options.clips, snapshots=self.options.snapshots, workers=self.workers,
+        ) as maker:  # fmt: skip
+            for number, alert in enumerate(alerts):
+                self.stopper.check()
+                done.append(maker.of(alert, events, self._seen))
+                self.progress.at(number + 1)
         self.evidence_missing = maker.missing
         for place in self.reader.places:
             if place.decode_errors:
