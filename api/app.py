@@ -9,10 +9,12 @@ from typing import Protocol
 from fastapi import APIRouter, FastAPI
 
 from api import failures, routes_alerts, routes_media, routes_page, routes_service
-from api.desk import Desk
+from api.access.everybody import Everybody
+from api.access.principal import Authenticator
 from api.guard import LOCAL_HOSTS, Guard
 from api.routes_service import CameraCount, InputSink
 from api.schemas import PREFIX
+from api.services import Services
 
 DESCRIPTION = """\
 Alerts of a guarded site: list them, look at their pictures and clips, handle them.
@@ -34,15 +36,16 @@ class SiteFacts(Protocol):
 
 
 def create_app(
-    desk: Desk,
+    services: Services,
     *,
     site: SiteFacts,
     version: str,
     on_input: InputSink | None = None,
     camera_count: CameraCount | None = None,
+    authenticator: Authenticator | None = None,
     allowed_hosts: Sequence[str] = LOCAL_HOSTS,
 ) -> FastAPI:
-    """The application over this desk, which it neither opens nor closes.
+    """The application over these services, which it neither opens nor closes.
 
     `version` is the product's, as health and the OpenAPI document tell it. `on_input` takes what arrives at
     `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health how many cameras are watched and
@@ -59,9 +62,11 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.desk = desk
+    app.state.services = services
+    app.state.desk = services.desk
     app.state.site = site
     app.state.on_input = on_input
+    app.state.authenticator = authenticator or Everybody()
     app.state.camera_count = camera_count
     api = APIRouter(prefix=PREFIX)
     for module in (routes_alerts, routes_media, routes_service):

@@ -1,24 +1,21 @@
-"""The desk: takes events, keeps alerts, hands them to guards. Thread-safe; the sole writer of its database."""
+"""The desk: takes events, keeps alerts, hands them to guards. Thread-safe."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Self
+from typing import Any
 
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.alerts import Action, Alert, Clip, Policy, Reason, State, act, joined, joins, opened
-from api.errors import DeskError, NotFoundError, UnavailableError
+from api.errors import DeskError, NotFoundError
 from api.importing import read_reanalysis
-from api.records import Change, Filters, ListPage, Position, Record
+from api.journal import SYSTEM, Actor, canonical
+from api.records import Filters, ListPage, Position, Record
 from api.storage import store
-from api.storage.database import open_database
+from api.storage.ledger import Ledger, Write
 from api.storage.tables import AlertRow
 from rules.types import RuleEvent
 
@@ -31,34 +28,11 @@ class Desk:
     Raises DeskError; UnavailableError where the database is busy or its disk is full.
     """
 
-    def __init__(
-        self,
-        database: Path | str,
-        *,
-        media_dir: Path | str,
-        policy: Policy | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, ledger: Ledger, *, media_dir: Path | str, policy: Policy | None = None) -> None:
         """`media_dir`: the only folder out of which pictures and clips are served; their paths are relative to it."""
         self.media_dir = Path(media_dir)
-        self._database = Path(database)
+        self._ledger = ledger
         self._policy = policy or Policy()
-        self._now = now
-        self._writer = threading.Lock()
-        self._engine = open_database(self._database)
-
-    def close(self) -> None:
-        """Waits for the write that is under way, then closes the database."""
-        with self._writer:
-            self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # What cameras bring
 
@@ -70,7 +44,8 @@ class Desk:
         `run` names the clock of the event's media times and the counter of its id; give each start of a worker its
         own. An event that comes again (same run, same id) changes nothing.
         """
-        with self._writing() as session:
+        with self._ledger.writing() as write:
+            session = write.session
             known = store.alert_with_event(session, run, event.event_id)
             if known is not None:
                 return store.alert_of(known)
@@ -78,10 +53,14 @@ class Desk:
             body = event.to_json(recording, recording_time_s)
             if row is not None and joins(alert := store.alert_of(row), event, self._policy, run):
                 store.update(row, joined(alert, event, run))
+                action = "joined"
             else:
-                row = store.add(session, opened(event, run), body, self._now())
+                row = store.add(session, opened(event, run), body, write.at)
+                action = "raised"
             store.add_event(session, row, run, body, event.raised_s, event.raised_at)
-            return store.alert_of(row)
+            alert = store.alert_of(row)
+            _note(write, row, SYSTEM, action, _facts(alert, [body]))
+            return alert
 
     def attach_media(self, alert_id: str, *, snapshot: str | None = None, clips: Sequence[Clip] | None = None) -> None:
         """Says where the snapshot or the clips of an alert lie; what is left out stays as it was.
@@ -90,20 +69,22 @@ class Desk:
         """
         for path in [snapshot, *(p for clip in clips or () for p in (clip.path, clip.original))]:
             _check_relative(path)
-        with self._writing() as session:
-            row = _wanted(session, alert_id)
+        with self._ledger.writing() as write:
+            row = _wanted(write.session, alert_id)
             if snapshot is not None:
                 row.snapshot = snapshot
             if clips is not None:
-                store.replace_clips(session, row, clips)
+                store.replace_clips(write.session, row, clips)
             if row.clips:
                 row.media, row.media_note = "ready", None
+            _note(write, row, SYSTEM, "evidence", _evidence(store.alert_of(row)))
 
     def media_missing(self, alert_id: str, why: str) -> None:
         """Says that no clip will come, and why (one sentence for the guard)."""
-        with self._writing() as session:
-            row = _wanted(session, alert_id)
+        with self._ledger.writing() as write:
+            row = _wanted(write.session, alert_id)
             row.media, row.media_note = "missing", why
+            _note(write, row, SYSTEM, "evidence_missing", {"why": why})
 
     def import_reanalysis(self, out_dir: Path | str, *, run: str = "") -> int:
         """Takes over the alerts of a re-analysis folder, which lies in the media folder; returns how many are new.
@@ -114,24 +95,29 @@ class Desk:
         prefix = self._prefix(Path(out_dir))
         alerts = read_reanalysis(Path(out_dir), prefix, run)
         new = 0
-        with self._writing() as session:
+        with self._ledger.writing() as write:
+            session = write.session
             for item in alerts:
                 row = store.find(session, item.alert.alert_id)
                 if row is not None:
                     known = [(event.event_id, event.body["media_time_s"]) for event in row.events]
                     if known != [(body["id"], body["media_time_s"]) for body in item.events]:
                         raise DeskError(
-                            f"{self._database}: holds alert {item.alert.alert_id} of another analysis: "
+                            f"The database holds alert {item.alert.alert_id} of another analysis: "
                             f"expected the events of {out_dir}; use a new database."
                         )
                 else:
-                    row = store.add(session, item.alert, item.events[0], self._now())
+                    row = store.add(session, item.alert, item.events[0], write.at)
                     for body, (raised_s, raised_at) in zip(item.events, item.raised, strict=True):
                         store.add_event(session, row, run, body, raised_s, raised_at)
                     new += 1
+                    _note(write, row, SYSTEM, "raised", _facts(item.alert, item.events))
+                if (row.snapshot, store.alert_of(row).clips) == (item.alert.snapshot, item.alert.clips):
+                    continue
                 row.snapshot = item.alert.snapshot
                 store.replace_clips(session, row, item.alert.clips)
                 row.media = "ready" if item.alert.clips else "missing"
+                _note(write, row, SYSTEM, "evidence", _evidence(item.alert))
         return new
 
     # What guards do
@@ -144,44 +130,43 @@ class Desk:
         reason: Reason | None = None,
         note: str | None = None,
         expected_version: int | None = None,
-        actor: str | None = None,
+        actor: Actor = SYSTEM,
     ) -> Record:
         """The alert after a guard's action; see `api.alerts.act` for what is refused."""
-        with self._writing() as session:
-            row = _wanted(session, alert_id)
-            moment = self._now()
+        with self._ledger.writing() as write:
+            row = _wanted(write.session, alert_id)
             after = act(
-                store.alert_of(row), action, moment, reason=reason, note=note, expected_version=expected_version
+                store.alert_of(row), action, write.at, reason=reason, note=note, expected_version=expected_version
             )
             store.update(row, after)
-            store.add_change(row, Change(after.version, action, moment, actor, after.reason, after.note))
-            session.flush()
-            return store.record_of(row, whole=True)
+            _note(write, row, actor, action, reason=after.reason, note=after.note)
+            write.session.flush()
+            return store.record_of(write.session, row, whole=True)
 
     def get(self, alert_id: str) -> Record:
         """One alert with its events and changes. Raises NotFoundError."""
-        with self._reading() as session:
-            return store.record_of(_wanted(session, alert_id), whole=True)
+        with self._ledger.reading() as session:
+            return store.record_of(session, _wanted(session, alert_id), whole=True)
 
     def list(self, filters: Filters | None = None, *, after: Position | None = None, limit: int = 50) -> ListPage:
         """Alerts, newest first."""
-        with self._reading() as session:
+        with self._ledger.reading() as session:
             return store.page(session, filters or Filters(), after, limit)
 
     def counts(self) -> Mapping[State, int]:
         """How many alerts are in each state."""
-        with self._reading() as session:
+        with self._ledger.reading() as session:
             return store.counts(session)
 
     def snapshot_file(self, alert_id: str) -> Path:
         """Raises NotFoundError where there is none."""
-        with self._reading() as session:
+        with self._ledger.reading() as session:
             path = _wanted(session, alert_id).snapshot
         return self._media_file(path, f"Alert {alert_id} has no snapshot.")
 
     def clip_file(self, alert_id: str, part: int = 1, *, original: bool = False) -> Path:
         """The `part`-th clip (from 1), as a browser plays it or as the camera sent it. Raises NotFoundError."""
-        with self._reading() as session:
+        with self._ledger.reading() as session:
             clips = store.alert_of(_wanted(session, alert_id)).clips
         what = f"Alert {alert_id} has no clip {part}."
         if not 1 <= part <= len(clips):
@@ -205,16 +190,6 @@ class Desk:
             raise DeskError(f"{out_dir}: must lie in the media folder {self.media_dir} to be taken over.")
         return PurePosixPath(folder.relative_to(media).as_posix())
 
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with self._writer, _unavailable(), Session(self._engine) as session, session.begin():
-            yield session
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with _unavailable(), Session(self._engine.execution_options(reads_only=True)) as session:
-            yield session
-
 
 def _wanted(session: Session, alert_id: str) -> AlertRow:
     row = store.find(session, alert_id)
@@ -231,9 +206,29 @@ def _check_relative(path: str | None) -> None:
         raise DeskError(f"A media path must be relative to the media folder and stay in it, found {path}.")
 
 
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        raise UnavailableError(f"The database cannot be used now: {error.orig}.") from error
+def _note(
+    write: Write,
+    row: AlertRow,
+    actor: Actor,
+    action: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    reason: str | None = None,
+    note: str | None = None,
+) -> None:
+    """Says in the journal what was done with the alert."""
+    entry = write.journal(
+        actor, "alert", row.alert_id, action, body,
+        camera=row.camera, version=row.version, reason=reason, note=note,
+    )  # fmt: skip
+    row.journal_seq = entry.seq
+
+
+def _facts(alert: Alert, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the journal vouches for: the alert as its line of `alerts.jsonl`, and the events as they were raised."""
+    digests = {body["id"]: hashlib.sha256(canonical(dict(body)).encode()).hexdigest() for body in events}
+    return {"alert": alert.to_json(), "run": alert.run, "events_sha256": digests}
+
+
+def _evidence(alert: Alert) -> dict[str, Any]:
+    return {"snapshot": alert.snapshot, "clips": [clip.to_json() for clip in alert.clips]}

@@ -13,9 +13,31 @@ class DeskError(Exception):
     status = 500
     """HTTP status with which the API answers."""
 
-    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None, *, code: str | None = None) -> None:
         super().__init__(message)
         self.details = dict(details or {})
+        self.code = code or self.code
+
+
+class NotAuthenticatedError(DeskError):
+    """The caller did not say who it is, or not so that it can be believed."""
+
+    code = "not_authenticated"
+    status = 401
+
+
+class ForbiddenError(DeskError):
+    """The caller is known, but may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class TooManyRequestsError(DeskError):
+    """Too much in too short a time; `details["retry_after_s"]` says when to come again."""
+
+    code = "too_many_requests"
+    status = 429
 
 
 class NotFoundError(DeskError):
@@ -36,6 +58,13 @@ class StaleError(DeskError):
     """The alert has changed since the caller looked at it."""
 
     code = "stale_version"
+    status = 409
+
+
+class ConflictError(DeskError):
+    """Something of that name is there already, or a key was used for something else."""
+
+    code = "conflict"
     status = 409
 
 

@@ -34,12 +34,12 @@ def run_demo(
 def serve_results(site: Site, result: Result, port: int, *, started: Callable[[str], None]) -> None:
     """Serves the results of a re-analysis on 127.0.0.1 until Ctrl-C or SIGTERM."""
     from api.app import create_app
-    from api.desk import Desk
+    from api.services import open_services
     from gatewatch.serve import free_socket, serve
 
     sock = free_socket(port)
     with ExitStack() as stack:
         stack.callback(sock.close)
-        desk = stack.enter_context(Desk(result.out / ".gatewatch" / "alerts.db", media_dir=result.out))
-        desk.import_reanalysis(result.out)
-        serve(create_app(desk, site=site, version=version()), sock, started=started)
+        services = stack.enter_context(open_services(result.out / ".gatewatch" / "alerts.db", media_dir=result.out))
+        services.desk.import_reanalysis(result.out)
+        serve(create_app(services, site=site, version=version()), sock, started=started)

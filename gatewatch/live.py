@@ -25,8 +25,8 @@ import uvicorn
 
 from api.alerts import Policy
 from api.app import create_app
-from api.desk import Desk
 from api.guard import LOCAL_HOSTS
+from api.services import open_services
 from gatewatch.errors import FrontError, OutputError
 from gatewatch.live_api import add_live_routes
 from gatewatch.live_board import Board
@@ -72,7 +72,8 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         policy = Policy(
             cooldowns={(name, rule.name): rule.cooldown_s for name, c in site.cameras.items() for rule in c.rules}
         )
-        desk = stack.enter_context(Desk(options.data / DATABASE, media_dir=options.data, policy=policy))
+        services = stack.enter_context(open_services(options.data / DATABASE, media_dir=options.data, policy=policy))
+        desk = services.desk
         board = Board(tuple(site.cameras))
         live = LiveDesk(site, desk, board, say_line)
         left_behind = live.clear_left_behind()
@@ -82,7 +83,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         worker = _worker(site, options, board, live, stop, say_line)
         stop.on_force(worker.kill)
         app = create_app(
-            desk, site=site, version=version(), on_input=live.on_input, camera_count=board.camera_count,
+            services, site=site, version=version(), on_input=live.on_input, camera_count=board.camera_count,
             allowed_hosts=_hosts(options),
         )  # fmt: skip
         add_live_routes(app, board)

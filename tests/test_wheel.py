@@ -90,8 +90,8 @@ def test_weights_and_demo_are_found(command: Path, tmp_path: Path) -> None:
 
 def test_the_store_migrates(command: Path, tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path\nfrom api.desk import Desk\n"
-        "with Desk(Path('alerts.db'), media_dir=Path('.')) as desk:\n    print(sum(desk.counts().values()))"
+        "from pathlib import Path\nfrom api.services import open_services\n"
+        "with open_services('alerts.db', media_dir=Path('.')) as opened:\n    print(sum(opened.desk.counts().values()))"
     )
     python = command.with_name("python")
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)

@@ -1,4 +1,4 @@
-"""Opens the database and brings its tables up to date."""
+"""Opens the database, SQLite or PostgreSQL, and brings its tables up to date."""
 
 from __future__ import annotations
 
@@ -10,36 +10,85 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from api.errors import DeskError
 
+WRITER_LOCK = 0x6761_7465
+"""The advisory lock (PostgreSQL) that every writing transaction holds."""
 
-def open_database(path: Path) -> Engine:
-    """The engine of this SQLite file, made where it is absent, with every migration applied.
 
-    Write-ahead log, so that readers never wait for the writer; each commit is on the disk before it returns.
-    Raises DeskError where the file cannot be opened, is no database, or was written by a newer Gatewatch.
+def open_database(where: Path | str) -> Engine:
+    """The engine of a database with every migration applied.
+
+    `where`: an SQLite file, made where it is absent, or a URL (`postgresql://user:password@host/name`). Each commit is
+    on the disk before it returns; readers never wait for the writer.
+    Raises DeskError where it cannot be opened, is no database, or was written by a newer Gatewatch.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DeskError(f"{path.parent}: cannot hold the database: {error.strerror}.") from None
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 30.0})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+    url, shown = _url(where)
+    if url.get_backend_name() == "sqlite":
+        engine = _sqlite(url, Path(url.database or ""))
+    elif url.get_backend_name() == "postgresql":
+        engine = _postgresql(url)
+    else:
+        raise DeskError(f"{shown}: expected an SQLite file or a postgresql:// address as the database.")
     try:
         with engine.begin() as connection:
-            _migrate(connection, path)
+            _migrate(connection, shown)
     except DatabaseError as error:
         engine.dispose()
-        raise DeskError(f"{path}: cannot be used as the database: {error.orig}.") from None
+        raise DeskError(f"{shown}: cannot be used as the database: {_sentence(error)}.") from None
     except DeskError:
         engine.dispose()
         raise
     return engine
+
+
+def lock_for_writing(session: Session) -> None:
+    """Makes a PostgreSQL transaction wait until no other one writes: the journal has one order. SQLite's writers
+    take their lock as they begin."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+
+
+def _url(where: Path | str) -> tuple[URL, str]:
+    """The address, and how messages show it: without a password."""
+    if isinstance(where, Path) or "://" not in where:
+        return URL.create("sqlite", database=str(where)), str(where)
+    try:
+        url = make_url(where)
+    except ArgumentError:
+        raise DeskError("The database: expected an SQLite file or a postgresql:// address.") from None
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    return url, url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
+
+
+def _sqlite(url: URL, path: Path) -> Engine:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeskError(f"{path.parent}: cannot hold the database: {error.strerror}.") from None
+    engine = create_engine(url, connect_args={"timeout": 30.0})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30)
+    except ModuleNotFoundError:
+        raise DeskError(
+            "PostgreSQL needs the extra `postgresql` (pip install 'gatewatch[postgresql]'), which is not installed."
+        ) from None
+
+
+def _sentence(error: DatabaseError) -> str:
+    return " ".join(str(error.orig).split()).rstrip(".")
 
 
 def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:  # noqa: ARG001 - SQLAlchemy's signature
@@ -54,7 +103,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
-def _migrate(connection: Connection, path: Path) -> None:
+def _migrate(connection: Connection, shown: str) -> None:
     with as_file(files("api.storage").joinpath("migrations")) as folder:
         config = Config()
         # `%` would be read as interpolation.
@@ -66,6 +115,6 @@ def _migrate(connection: Connection, path: Path) -> None:
             if found not in known:
                 newest = script.get_current_head()
                 raise DeskError(
-                    f"{path}: was written by a newer Gatewatch: expected schema {newest} or older, found {found}."
+                    f"{shown}: was written by a newer Gatewatch: expected schema {newest} or older, found {found}."
                 )
         command.upgrade(config, "head")

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Select, func, select, tuple_
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, object_session, selectinload
 
 from api.alerts import Action, Alert, Clip, State
 from api.records import Change, Filters, ListPage, MediaState, Position, Record
-from api.storage.tables import AlertRow, ChangeRow, ClipRow, EventRow
+from api.storage.tables import AlertCountRow, AlertRow, ClipRow, EventRow
+from api.storage.tables_journal import JournalRow
 
 _COPIED = (
     "alert_id", "run", "camera", "rule", "kind", "severity", "zone", "line", "state", "version", "start_s", "end_s",
@@ -29,7 +30,7 @@ def alert_of(row: AlertRow) -> Alert:
     )
 
 
-def record_of(row: AlertRow, *, whole: bool = False) -> Record:
+def record_of(session: Session, row: AlertRow, *, whole: bool = False) -> Record:
     return Record(
         alert=alert_of(row),
         label=row.label,
@@ -38,12 +39,22 @@ def record_of(row: AlertRow, *, whole: bool = False) -> Record:
         media=cast(MediaState, row.media),
         media_note=row.media_note,
         events=tuple(event.body for event in row.events) if whole else None,
-        changes=tuple(_change_of(change) for change in row.changes) if whole else None,
+        changes=_changes(session, row) if whole else None,
     )
 
 
-def _change_of(row: ChangeRow) -> Change:
-    return Change(row.version, cast(Action, row.action), row.at, row.actor, row.reason, row.note)
+HANDLING = ("acknowledge", "resolve", "false_alarm")
+
+
+def _changes(session: Session, row: AlertRow) -> tuple[Change, ...]:
+    """What guards did with the alert: first as it was kept before there was a journal, then by the journal."""
+    earlier = [Change(c.version, cast(Action, c.action), c.at, c.actor, c.reason, c.note) for c in row.changes]
+    wanted = select(JournalRow).where(JournalRow.subject == "alert", JournalRow.subject_id == row.alert_id)
+    entries = session.scalars(wanted.where(JournalRow.action.in_(HANDLING)).order_by(JournalRow.seq))
+    return (
+        *earlier,
+        *(Change(e.version or 0, cast(Action, e.action), e.at, e.actor, e.reason, e.note) for e in entries),
+    )
 
 
 def find(session: Session, alert_id: str) -> AlertRow | None:
@@ -74,13 +85,28 @@ def add(session: Session, alert: Alert, first_event: Mapping[str, Any], received
     )
     session.add(row)
     session.flush()
+    _count(session, row, 1)
     return row
 
 
 def update(row: AlertRow, alert: Alert) -> None:
-    """Writes what changed of the alert itself; events, clips and changes are added by themselves."""
+    """Writes what changed of the alert itself; events and clips are added by themselves."""
+    session = object_session(row)
+    assert session is not None
+    _count(session, row, -1)
     for name in _COPIED:
         setattr(row, name, getattr(alert, name))
+    _count(session, row, 1)
+
+
+def _count(session: Session, row: AlertRow, step: int) -> None:
+    key = {"camera": row.camera, "state": row.state, "severity": row.severity}
+    counted = session.get(AlertCountRow, key)
+    if counted is None:
+        session.add(AlertCountRow(**key, number=step))
+        session.flush()
+    else:
+        counted.number += step
 
 
 def add_event(
@@ -89,19 +115,6 @@ def add_event(
     event = EventRow(run=run, event_id=body["id"], raised_s=raised_s, raised_at=raised_at, body=dict(body))
     row.events.append(event)
     session.flush()
-
-
-def add_change(row: AlertRow, change: Change) -> None:
-    row.changes.append(
-        ChangeRow(
-            version=change.version,
-            action=change.action,
-            at=change.at,
-            actor=change.actor,
-            reason=change.reason,
-            note=change.note,
-        )
-    )
 
 
 def replace_clips(session: Session, row: AlertRow, clips: Sequence[Clip]) -> None:
@@ -131,13 +144,13 @@ def page(session: Session, filters: Filters, after: Position | None, limit: int)
     more = len(rows) > limit
     rows = rows[:limit]
     position = Position(rows[-1].sort_at, rows[-1].seq) if more else None
-    return ListPage(tuple(record_of(row) for row in rows), position)
+    return ListPage(tuple(record_of(session, row) for row in rows), position)
 
 
 def counts(session: Session) -> dict[State, int]:
     """How many alerts are in each state."""
-    rows = session.execute(select(AlertRow.state, func.count()).group_by(AlertRow.state))
-    return {cast(State, state): number for state, number in rows}
+    rows = session.execute(select(AlertCountRow.state, func.sum(AlertCountRow.number)).group_by(AlertCountRow.state))
+    return {cast(State, state): int(number) for state, number in rows if number}
 
 
 def _filtered(wanted: Select[AlertRow], filters: Filters) -> Select[AlertRow]:

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, String, Text, TypeDecorator, UniqueConstraint
-from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment, kept as UTC; SQLite forgets the zone, so it is put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a moment without a time zone cannot be stored")
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        return None if value is None else (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
-
-
-class Base(DeclarativeBase):
-    # Named constraints, so that later migrations can change them on every database.
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+from api.storage.base import Base, Counter, UtcDateTime
 
 
 class AlertRow(Base):
-    """One alert as it stands now; `alert_change` holds how it came there."""
+    """One alert as it stands now; the journal holds how it came there."""
 
     __tablename__ = "alert"
     __table_args__ = (
@@ -72,8 +46,21 @@ class AlertRow(Base):
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     sort_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """When it was first raised, or, where that is unknown, when it came in; never changes."""
+    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    seen_by: Mapped[str | None] = mapped_column(String(128))
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acknowledged_by: Mapped[str | None] = mapped_column(String(128))
+    assignee: Mapped[str | None] = mapped_column(String(128))
+    """The user who has it in hand."""
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_by: Mapped[str | None] = mapped_column(String(128))
+    reopened: Mapped[int] = mapped_column(default=0)
+    """How often a verdict on it was taken back."""
+    drill: Mapped[bool] = mapped_column(default=False)
+    """Raised while the site was practising."""
+    incident_seq: Mapped[int | None] = mapped_column(ForeignKey("incident.seq"), index=True)
+    journal_seq: Mapped[int] = mapped_column(Counter, default=0)
+    """Its newest entry in the journal; 0: none yet."""
     reason: Mapped[str | None] = mapped_column(String(32))
     note: Mapped[str | None] = mapped_column(Text)
     snapshot: Mapped[str | None] = mapped_column(Text)
@@ -84,6 +71,7 @@ class AlertRow(Base):
     events: Mapped[list[EventRow]] = relationship(order_by="EventRow.seq", back_populates="alert")
     clips: Mapped[list[ClipRow]] = relationship(order_by="ClipRow.part", cascade="all, delete-orphan")
     changes: Mapped[list[ChangeRow]] = relationship(order_by="ChangeRow.seq")
+    incident: Mapped[IncidentRow | None] = relationship(back_populates="alerts")
 
 
 class EventRow(Base):
@@ -121,7 +109,7 @@ class ClipRow(Base):
 
 
 class ChangeRow(Base):
-    """What was done with an alert, when and by whom; only ever added to."""
+    """What was done with an alert before there was a journal (schema 0001); nothing is added any more."""
 
     __tablename__ = "alert_change"
     __table_args__ = (Index("ix_alert_change_alert", "alert_seq", "seq"),)
@@ -135,3 +123,34 @@ class ChangeRow(Base):
     actor: Mapped[str | None] = mapped_column(String(128))
     reason: Mapped[str | None] = mapped_column(String(32))
     note: Mapped[str | None] = mapped_column(Text)
+
+
+class IncidentRow(Base):
+    """Alerts that belong together and are written up as one thing."""
+
+    __tablename__ = "incident"
+    __table_args__ = (UniqueConstraint("incident_id"), Index("ix_incident_order", "created_at", "seq"))
+
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[str] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(16))
+    """open or closed."""
+    version: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[str] = mapped_column(String(128))
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_by: Mapped[str | None] = mapped_column(String(128))
+
+    alerts: Mapped[list[AlertRow]] = relationship(order_by="AlertRow.seq", back_populates="incident")
+
+
+class AlertCountRow(Base):
+    """How many alerts there are, kept up to date with each, so that counting a million costs nothing."""
+
+    __tablename__ = "alert_count"
+
+    camera: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), primary_key=True)
+    severity: Mapped[str] = mapped_column(String(16), primary_key=True)
+    number: Mapped[int]

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.desk import Desk
+from api.services import Services, open_services
 from tests.api.scenes import Site, write_clip
 
 
@@ -21,14 +22,19 @@ def media(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, media: Path) -> Iterator[Desk]:
-    with Desk(tmp_path / "alerts.db", media_dir=media) as opened:
+def services(tmp_path: Path, media: Path) -> Iterator[Services]:
+    with open_services(tmp_path / "alerts.db", media_dir=media) as opened:
         yield opened
 
 
 @pytest.fixture
-def app(desk: Desk) -> FastAPI:
-    return create_app(desk, site=Site(), version="1.2.3")
+def desk(services: Services) -> Desk:
+    return services.desk
+
+
+@pytest.fixture
+def app(services: Services) -> FastAPI:
+    return create_app(services, site=Site(), version="1.2.3")
 
 
 @pytest.fixture(scope="session")

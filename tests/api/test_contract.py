@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.alerts import Clip
 from api.app import create_app
-from api.desk import Desk
+from api.services import open_services
 from tests.api.scenes import Site, make_event, snapshot_of, write_clip
 
 NOTHING_TO_GET_WRONG = ("/api/v1/health", "/api/v1/site")
@@ -32,11 +32,14 @@ def served() -> Iterator[schemathesis.BaseSchema]:
         media = Path(folder)
         write_clip(media / "c.mp4", seconds=0.5)
         (media / "s.jpg").write_bytes(snapshot_of(make_event()))
-        with Desk(media / "alerts.db", media_dir=media) as desk:
+        with open_services(media / "alerts.db", media_dir=media) as services:
+            desk = services.desk
             for n in range(1, 4):
                 alert = desk.take(make_event(n, 100.0 * n))
                 desk.attach_media(alert.alert_id, snapshot="s.jpg", clips=[Clip("c.mp4", 0.0)])
-            app = create_app(desk, site=Site(), version="1.2.3", on_input=lambda _: None, allowed_hosts=("testserver",))
+            app = create_app(
+                services, site=Site(), version="1.2.3", on_input=lambda _: None, allowed_hosts=("testserver",)
+            )
             yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
 
 

@@ -18,9 +18,11 @@ from alembic.runtime.migration import MigrationContext
 from api.alerts import Clip, Policy, group
 from api.desk import Desk
 from api.errors import DeskError, NotFoundError, TransitionError
+from api.journal import Actor
 from api.records import Filters
+from api.storage.base import Base
 from api.storage.database import open_database
-from api.storage.tables import Base
+from tests.api.kit import open_desk
 from tests.api.scenes import START, crossing, make_event
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +46,9 @@ def test_an_event_that_comes_again_changes_nothing(desk: Desk) -> None:
 
 
 def test_a_restart_goes_on_with_the_open_alert(tmp_path: Path, media: Path) -> None:
-    with Desk(tmp_path / "a.db", media_dir=media) as before:
+    with open_desk(tmp_path / "a.db", media_dir=media) as before:
         first = before.take(make_event(1, 100.0), run="one")
-    with Desk(tmp_path / "a.db", media_dir=media) as after:
+    with open_desk(tmp_path / "a.db", media_dir=media) as after:
         soon = make_event(1, 3.0, raised_at=START + timedelta(seconds=115))
         assert after.take(soon, run="two").alert_id == first.alert_id
         later = make_event(2, 60.0, raised_at=START + timedelta(seconds=170))
@@ -110,11 +112,11 @@ def test_media_come_later_and_stay_in_their_folder(desk: Desk, media: Path, tmp_
 
 def test_history_says_who_did_what_when(desk: Desk) -> None:
     alert = desk.take(make_event())
-    desk.act(alert.alert_id, "acknowledge", actor="guard-1")
+    desk.act(alert.alert_id, "acknowledge", actor=Actor("user", "guard-1"))
     record = desk.act(alert.alert_id, "false_alarm", reason="other", note="a kite")
     assert [(c.version, c.action, c.actor, c.reason, c.note) for c in record.changes or ()] == [
         (2, "acknowledge", "guard-1", None, None),
-        (3, "false_alarm", None, "other", "a kite"),
+        (3, "false_alarm", "gatewatch", "other", "a kite"),
     ]
     with pytest.raises(TransitionError):
         desk.act(alert.alert_id, "resolve")
@@ -191,9 +193,9 @@ def test_bad_results_are_refused_in_a_sentence(desk: Desk, media: Path, tmp_path
 CHILD = """
 import sys
 from pathlib import Path
-from api.desk import Desk
+from tests.api.kit import open_desk
 from tests.api.scenes import make_event
-with Desk(sys.argv[1], media_dir=Path(sys.argv[2])) as desk:
+with open_desk(sys.argv[1], media_dir=Path(sys.argv[2])) as desk:
     for n in range(1, 100000):
         alert = desk.take(make_event(n, 40.0 * n))
         desk.act(alert.alert_id, "acknowledge")
@@ -211,7 +213,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, media: Path) -> N
         said = [child.stdout.readline().strip() for _ in range(15)]
         child.send_signal(signal.SIGKILL)
         said += child.stdout.read().split("\n")[:-1]
-    with Desk(database, media_dir=media) as desk:
+    with open_desk(database, media_dir=media) as desk:
         assert len(said) >= 15
         assert {desk.get(alert_id).alert.state for alert_id in said} == {"acknowledged"}
         for record in desk.list(limit=200).records:
@@ -235,7 +237,7 @@ def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
     newer = tmp_path / "newer.db"
     open_database(newer).dispose()
     _tamper(newer, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(DeskError, match="newer Gatewatch: expected schema 0001 or older, found 9999"):
+    with pytest.raises(DeskError, match="newer Gatewatch: expected schema 0004 or older, found 9999"):
         open_database(newer)
     with pytest.raises(DeskError, match="cannot be used as the database"):
         open_database(tmp_path)
@@ -246,7 +248,7 @@ def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_grouping_follows_the_policy(tmp_path: Path, media: Path) -> None:
     policy = Policy(cooldowns={("north-gate", "lawn-loitering"): 1.0})
-    with Desk(tmp_path / "p.db", media_dir=media, policy=policy) as desk:
+    with open_desk(tmp_path / "p.db", media_dir=media, policy=policy) as desk:
         assert desk.take(make_event(1, 10.0)).alert_id != desk.take(make_event(2, 12.0)).alert_id
 
 

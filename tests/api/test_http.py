@@ -18,6 +18,7 @@ from api.app import create_app
 from api.desk import Desk
 from api.errors import NotFoundError, UnavailableError
 from api.routes_service import InputMessage
+from api.services import Services
 from tests.api.scenes import Site, crossing, make_event, snapshot_of
 
 V1 = "/api/v1"
@@ -269,7 +270,7 @@ class TestInputs:
     def test_nobody_to_take_them(self, client: TestClient) -> None:
         refused(client.post(f"{V1}/inputs", json=self.BODY), 503, "unavailable")
 
-    def test_they_reach_the_front(self, desk: Desk) -> None:
+    def test_they_reach_the_front(self, services: Services) -> None:
         taken: list[InputMessage] = []
 
         def take(message: InputMessage) -> None:
@@ -280,7 +281,7 @@ class TestInputs:
             taken.append(message)
 
         with TestClient(
-            create_app(desk, site=Site(), version="1.2.3", on_input=take), base_url="http://localhost"
+            create_app(services, site=Site(), version="1.2.3", on_input=take), base_url="http://localhost"
         ) as client:
             response = client.post(f"{V1}/inputs", json=self.BODY)
             assert (response.status_code, response.json()) == (202, {"accepted": True})

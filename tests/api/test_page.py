@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from api.alerts import Alert, Clip
 from api.app import create_app
 from api.desk import Desk
+from api.services import Services
 from tests.api.scenes import Site, crossing, make_event, serving, snapshot_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra test)")
@@ -196,9 +197,11 @@ def test_no_alerts_yet(page: playwright.Page) -> None:
     playwright.expect(page.locator("#empty")).to_contain_text("No alerts in this selection")
 
 
-def test_the_server_goes_away_and_comes_back(browser: playwright.Browser, desk: Desk, alerts: list[Alert]) -> None:
+def test_the_server_goes_away_and_comes_back(
+    browser: playwright.Browser, services: Services, alerts: list[Alert]
+) -> None:
     assert alerts
-    with serving(create_app(desk, site=Site(), version="1.2.3")) as address:
+    with serving(create_app(services, site=Site(), version="1.2.3")) as address:
         page = browser.new_page()
         page.goto(address)
         playwright.expect(page.locator("#connection")).to_have_text("Connected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from api.alerts import Policy, act, joined, joins, opened
 from api.desk import Desk
 from api.errors import DeskError
 from rules.types import RuleEvent
+from tests.api.kit import open_desk
 from tests.api.scenes import START, make_event
 
 MODEL = {
@@ -41,7 +43,8 @@ class Lives(RuleBasedStateMachine):
         self.model: list[dict[str, Any]] = []
 
     def _desk(self) -> Desk:
-        return Desk(self.path / "a.db", media_dir=self.path, now=self._now)
+        self.opened = ExitStack()
+        return self.opened.enter_context(open_desk(self.path / "a.db", media_dir=self.path, now=self._now))
 
     def _now(self) -> datetime:
         return self.clock
@@ -94,7 +97,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.desk.close()
+        self.opened.close()
         self.desk = self._desk()
 
     @invariant()
@@ -114,7 +117,7 @@ class Lives(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "desk"):
-            self.desk.close()
+            self.opened.close()
             self.folder.cleanup()
 
 

@@ -26,6 +26,7 @@ from gatewatch.site import load_site
 from pipeline.clip import ClipPart, ClipResult
 from pipeline.errors import MediaError
 from rules.types import RuleEvent
+from tests.api.kit import open_desk
 from tests.conftest import ROOT
 from tests.live.kit import until
 from tests.live.workers import EVENT
@@ -105,7 +106,7 @@ class Worker:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk(tmp_path / "alerts.db", media_dir=tmp_path) as desk:
+    with open_desk(tmp_path / "alerts.db", media_dir=tmp_path) as desk:
         yield desk
 
 

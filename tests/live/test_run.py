@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from api.desk import Desk
+from tests.api.kit import open_desk
 from tests.conftest import ROOT
 from tests.gatewatch.conftest import cut
 from tests.live.kit import PASSWORD, SAMPLE, Running, alive, until
@@ -202,7 +202,7 @@ def test_sigterm_ends_everything_and_secrets_were_never_said(running: Running) -
     for file in running.data.rglob("*.db"):
         everything += file.read_bytes().decode("latin-1")
     assert PASSWORD not in everything
-    with Desk(running.data / "gatewatch.db", media_dir=running.data) as desk:
+    with open_desk(running.data / "gatewatch.db", media_dir=running.data) as desk:
         records = desk.list(limit=200).records
     assert records
     assert all(record.media != "pending" for record in records)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from api.storage.tables import Base
+from api.storage import tables, tables_access, tables_journal, tables_messages  # noqa: F401 - each adds its tables
+from api.storage.base import Base
 
 connection = context.config.attributes["connection"]
 # SQLite cannot alter most things in place: batch mode rebuilds the table there and alters it elsewhere.

@@ -1,0 +1,92 @@
+"""Who calls, and what they may do: roles, permissions, cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+from starlette.requests import HTTPConnection
+
+from api.journal import Actor
+
+Role = Literal["guard", "supervisor", "administrator", "auditor", "integrator"]
+Permission = Literal[
+    "alerts.read",
+    "alerts.handle",
+    "alerts.reopen",
+    "alerts.assign_others",
+    "incidents.write",
+    "cameras.read",
+    "cameras.live",
+    "inputs.write",
+    "arming.read",
+    "arming.write",
+    "journal.read",
+    "users.read",
+    "users.write",
+    "tokens.own",
+    "tokens.all",
+    "webhooks.read",
+    "webhooks.write",
+    "metrics.read",
+    "site.read",
+]
+ROLES: tuple[Role, ...] = get_args(Role)
+PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
+
+_SEE: frozenset[Permission] = frozenset({"alerts.read", "cameras.read", "cameras.live", "arming.read", "site.read"})
+_GUARD: frozenset[Permission] = _SEE | {"alerts.handle", "incidents.write", "tokens.own"}
+_SUPERVISOR: frozenset[Permission] = _GUARD | {
+    "alerts.reopen", "alerts.assign_others", "arming.write", "inputs.write", "users.read", "metrics.read",
+}  # fmt: skip
+PERMISSIONS_OF: Mapping[Role, frozenset[Permission]] = {
+    "guard": _GUARD,
+    "supervisor": _SUPERVISOR,
+    "administrator": frozenset(PERMISSIONS),
+    "auditor": frozenset({"alerts.read", "arming.read", "site.read", "journal.read", "users.read", "webhooks.read"}),
+    "integrator": frozenset(
+        {"alerts.read", "alerts.handle", "cameras.read", "cameras.live", "inputs.write", "arming.read", "arming.write",
+         "webhooks.read", "webhooks.write", "metrics.read", "site.read", "tokens.own"}
+    ),
+}  # fmt: skip
+"""The permission matrix; docs/access.md shows it, and a test holds the two together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller. A token's permissions are those of its owner's role that it was given."""
+
+    kind: Literal["user", "token"]
+    user: str
+    """The user's name; a token's owner."""
+    role: Role
+    permissions: frozenset[Permission]
+    cameras: frozenset[str] | None = None
+    """The cameras whose facts this caller may see and handle; None: all, and what concerns no camera."""
+    token_id: str | None = None
+    must_change_password: bool = False
+    """Logged in with a one-time password: nothing but a new password is possible until then."""
+
+    def sees(self, camera: str | None) -> bool:
+        """Whether facts of this camera (None: of no camera) may be shown."""
+        return self.cameras is None or (camera is not None and camera in self.cameras)
+
+    def actor(self, origin: str | None) -> Actor:
+        if self.kind == "user":
+            return Actor("user", self.user, origin)
+        return Actor("token", f"{self.user}/{self.token_id}", origin)
+
+
+class Authenticator(Protocol):
+    """Finds out who calls. Thread-safe; called once for each request that is not public."""
+
+    def principal_of(self, connection: HTTPConnection) -> Principal:
+        """Raises NotAuthenticatedError where the caller cannot be told, ForbiddenError for a missing CSRF token."""
+        ...
+
+
+def permissions_of(role: Role, wanted: Iterable[Permission] | None = None) -> frozenset[Permission]:
+    """What a role may do, narrowed to what is wanted."""
+    own = PERMISSIONS_OF[role]
+    return own if wanted is None else own & frozenset(wanted)

@@ -1,0 +1,42 @@
+"""Everything that the API consists of, over one database: opened together, closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from api.alerts import Policy
+from api.desk import Desk
+from api.keys import KEY_FILE, SiteKeys
+from api.storage.database import open_database
+from api.storage.ledger import Clock, Ledger
+
+
+@dataclass(frozen=True)
+class Services:
+    ledger: Ledger
+    desk: Desk
+
+
+@contextmanager
+def open_services(
+    database: Path | str,
+    *,
+    media_dir: Path,
+    keys: SiteKeys | None = None,
+    policy: Policy | None = None,
+    now: Clock = lambda: datetime.now(UTC),
+) -> Iterator[Services]:
+    """`database`: an SQLite file or a `postgresql://` address. `keys`: by default those of `media_dir`, made if absent.
+
+    Raises DeskError.
+    """
+    keys = keys or SiteKeys.load_or_create(media_dir / KEY_FILE)
+    ledger = Ledger(open_database(database), keys, now=now)
+    try:
+        yield Services(ledger, Desk(ledger, media_dir=media_dir, policy=policy))
+    finally:
+        ledger.close()

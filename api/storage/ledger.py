@@ -1,0 +1,187 @@
+"""The one way to write: a transaction, its moment, and the journal entries that say what it did.
+
+Every part of the API that keeps something (alerts, users, webhooks, ...) shares one `Ledger`. What a write did becomes
+known to listeners (the live stream, the outbox' sender) once it is committed, in the order of the journal.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from api.errors import UnavailableError
+from api.journal import GENESIS, SYSTEM, Actor, Entry, Subject, canonical, hash_of, tip_text
+from api.keys import SiteKeys
+from api.storage.database import lock_for_writing
+from api.storage.tables_journal import JournalRow, JournalTipRow
+
+Clock = Callable[[], datetime]
+
+
+class Write:
+    """A transaction that changes something; made by `Ledger.writing`."""
+
+    def __init__(self, session: Session, at: datetime, keys: SiteKeys, hooks: Sequence[EntryHook]) -> None:
+        self.session = session
+        self.at = at
+        """The moment of everything that this transaction does."""
+        self.entries: list[Entry] = []
+        self._keys = keys
+        self._hooks = hooks
+        self._tip: JournalTipRow | None = None
+
+    def journal(
+        self,
+        actor: Actor,
+        subject: Subject,
+        subject_id: str,
+        action: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        camera: str | None = None,
+        version: int | None = None,
+        reason: str | None = None,
+        note: str | None = None,
+    ) -> Entry:
+        """Adds an entry to the chain; `body` must be JSON."""
+        tip = self._tip or self._load_tip()
+        text = canonical(dict(body or {}))
+        entry = Entry(
+            tip.seq + 1, self.at, actor, subject, subject_id, action, camera, version, reason, note, dict(body or {}),
+            tip.hash,
+        )  # fmt: skip
+        entry = replace(entry, hash=hash_of(entry, text))
+        self.session.add(_row_of(entry, text))
+        tip.seq, tip.hash = entry.seq, entry.hash
+        tip.mac = self._keys.seal(tip_text(entry.seq, entry.hash))
+        self.entries.append(entry)
+        for hook in self._hooks:
+            hook(self, entry)
+        return entry
+
+    def _load_tip(self) -> JournalTipRow:
+        tip = self.session.get(JournalTipRow, 1)
+        if tip is None:
+            tip = JournalTipRow(id=1, seq=0, hash=GENESIS, mac="")
+            self.session.add(tip)
+        self._tip = tip
+        return tip
+
+
+EntryHook = Callable[[Write, Entry], None]
+"""Called for each entry inside its transaction, to write what belongs to it (the outbox)."""
+Listener = Callable[[Sequence[Entry]], None]
+"""Called after each commit with its entries, by the thread that wrote, one commit after the other; must not block."""
+
+
+class Ledger:
+    """The database of one site. Thread-safe; the sole writer of its database."""
+
+    def __init__(self, engine: Engine, keys: SiteKeys, *, now: Clock = lambda: datetime.now(UTC)) -> None:
+        self.keys = keys
+        self.now = now
+        self._engine = engine
+        self._reader = engine.execution_options(reads_only=True)
+        self._writer = threading.Lock()
+        self._hooks: list[EntryHook] = []
+        self._listeners: list[Listener] = []
+
+    @property
+    def dialect(self) -> str:
+        """sqlite or postgresql."""
+        return self._engine.dialect.name
+
+    def on_entry(self, hook: EntryHook) -> None:
+        """Called before the first write, while services are put together."""
+        self._hooks.append(hook)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Returns what ends the listening."""
+        with self._writer:
+            self._listeners = [*self._listeners, listener]
+
+        def end() -> None:
+            with self._writer:
+                self._listeners = [known for known in self._listeners if known is not listener]
+
+        return end
+
+    @contextmanager
+    def writing(self) -> Iterator[Write]:
+        """One transaction, all or nothing. Raises UnavailableError where the database is busy or its disk is full."""
+        with self._writer:
+            with _unavailable(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+                lock_for_writing(session)
+                write = Write(session, self.now(), self.keys, self._hooks)
+                yield write
+            if write.entries:
+                for listener in self._listeners:
+                    listener(write.entries)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A look at the database as it stands at one moment. Raises UnavailableError."""
+        with _unavailable(), Session(self._reader) as session:
+            yield session
+
+    def close(self) -> None:
+        """Waits for the write that is under way, then closes the database."""
+        with self._writer:
+            self._engine.dispose()
+
+
+def entry_of(row: JournalRow) -> Entry:
+    """The entry as it is stored; whether it is what was written is the audit's question."""
+    import json
+
+    actor = Actor(row.actor_kind, row.actor, row.origin)  # type: ignore[arg-type] # checked by the hash, not by a type
+    return Entry(
+        row.seq, row.at, actor, row.subject, row.subject_id, row.action, row.camera, row.version,  # type: ignore[arg-type]
+        row.reason, row.note, json.loads(row.body), row.prev_hash, row.hash,
+    )  # fmt: skip
+
+
+def entries_after(
+    session: Session, seq: int, limit: int, *, subjects: Sequence[Subject] | None = None, until: int | None = None
+) -> list[Entry]:
+    """Entries that follow `seq`, in order."""
+    wanted = select(JournalRow).where(JournalRow.seq > seq)
+    if subjects is not None:
+        wanted = wanted.where(JournalRow.subject.in_(subjects))
+    if until is not None:
+        wanted = wanted.where(JournalRow.seq <= until)
+    return [entry_of(row) for row in session.scalars(wanted.order_by(JournalRow.seq).limit(limit))]
+
+
+def head_of(session: Session) -> tuple[int, str]:
+    """(seq, hash) of the newest entry; (0, GENESIS) of an empty journal."""
+    tip = session.get(JournalTipRow, 1)
+    return (0, GENESIS) if tip is None else (tip.seq, tip.hash)
+
+
+def _row_of(entry: Entry, text: str) -> JournalRow:
+    return JournalRow(
+        seq=entry.seq, at=entry.at, actor_kind=entry.actor.kind, actor=entry.actor.name, origin=entry.actor.origin,
+        subject=entry.subject, subject_id=entry.subject_id, action=entry.action, camera=entry.camera,
+        version=entry.version, reason=entry.reason, note=entry.note, body=text, prev_hash=entry.prev_hash,
+        hash=entry.hash,
+    )  # fmt: skip
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise UnavailableError(f"The database cannot be used now: {error.orig}.") from error
+
+
+__all__ = ["SYSTEM", "Clock", "EntryHook", "Ledger", "Listener", "Write", "entries_after", "entry_of", "head_of"]
