@@ -78,6 +78,8 @@ class Write:
 
 EntryHook = Callable[[Write, Entry], None]
 """Called for each entry inside its transaction, to write what belongs to it (the outbox)."""
+Finisher = Callable[[Write], None]
+"""Called at the end of each transaction, inside it; what it raises undoes the transaction."""
 Listener = Callable[[Sequence[Entry]], None]
 """Called after each commit with its entries, by the thread that wrote, one commit after the other; must not block."""
 
@@ -92,6 +94,7 @@ class Ledger:
         self._reader = engine.execution_options(reads_only=True)
         self._writer = threading.Lock()
         self._hooks: list[EntryHook] = []
+        self._finishers: list[Finisher] = []
         self._listeners: list[Listener] = []
 
     @property
@@ -102,6 +105,10 @@ class Ledger:
     def on_entry(self, hook: EntryHook) -> None:
         """Called before the first write, while services are put together."""
         self._hooks.append(hook)
+
+    def before_commit(self, finisher: Finisher) -> None:
+        """Called before the first write, while services are put together."""
+        self._finishers.append(finisher)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Returns what ends the listening."""
@@ -122,6 +129,8 @@ class Ledger:
                 lock_for_writing(session)
                 write = Write(session, self.now(), self.keys, self._hooks)
                 yield write
+                for finish in self._finishers:
+                    finish(write)
             if write.entries:
                 for listener in self._listeners:
                     listener(write.entries)
@@ -184,4 +193,15 @@ def _unavailable() -> Iterator[None]:
         raise UnavailableError(f"The database cannot be used now: {error.orig}.") from error
 
 
-__all__ = ["SYSTEM", "Clock", "EntryHook", "Ledger", "Listener", "Write", "entries_after", "entry_of", "head_of"]
+__all__ = [
+    "SYSTEM",
+    "Clock",
+    "EntryHook",
+    "Finisher",
+    "Ledger",
+    "Listener",
+    "Write",
+    "entries_after",
+    "entry_of",
+    "head_of",
+]

@@ -26,6 +26,14 @@ class WebhookRow(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     secret_generation: Mapped[int] = mapped_column(default=1)
     """Its secret is derived from the site's key, its id and this number."""
+    previous_secret_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then messages are signed with the secret of the generation before, too."""
+    disabled_why: Mapped[str | None] = mapped_column(String(16))
+    """asked or gone (the target answered 410); None while it is enabled."""
+    failures: Mapped[int] = mapped_column(default=0)
+    """Attempts that failed since one succeeded."""
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The target cannot be reached: nothing is sent to it before then."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(200))
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -53,6 +61,9 @@ class OutboxRow(Base):
     """pending, delivered or dead."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Not sent before then; None: at once."""
+    give_up_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """An attempt that fails after then was the last."""
     attempts: Mapped[int] = mapped_column(default=0)
     delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None] = mapped_column(Text)
@@ -64,15 +75,21 @@ class DeliveryRow(Base):
     """One attempt to deliver a message."""
 
     __tablename__ = "delivery"
-    __table_args__ = (Index("ix_delivery_outbox", "outbox_seq", "seq"),)
+    __table_args__ = (
+        Index("ix_delivery_outbox", "outbox_seq", "seq"),
+        Index("ix_delivery_webhook", "webhook_seq", "seq"),
+    )
 
     seq: Mapped[int] = mapped_column(Counter, primary_key=True)
+    webhook_seq: Mapped[int] = mapped_column(ForeignKey("webhook.seq"))
     outbox_seq: Mapped[int] = mapped_column(ForeignKey("outbox.seq"))
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     duration_s: Mapped[float]
     status: Mapped[int | None]
     """HTTP status, where there was an answer."""
     error: Mapped[str | None] = mapped_column(Text)
+
+    message: Mapped[OutboxRow] = relationship()
 
 
 class IdempotencyRow(Base):
@@ -85,9 +102,10 @@ class IdempotencyRow(Base):
     key: Mapped[str] = mapped_column(String(128), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     """SHA-256 of method, path and body."""
-    status: Mapped[int]
-    headers: Mapped[dict[str, str]] = mapped_column(JSON)
-    body: Mapped[str] = mapped_column(Text)
+    did: Mapped[list[dict[str, object]]] = mapped_column(JSON)
+    """The journal entries of its transactions, in short: what is known of it should its answer be lost."""
+    answer: Mapped[str | None] = mapped_column(Text)
+    """Status, headers and body, encrypted with the site's key; None until the answer was made."""
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

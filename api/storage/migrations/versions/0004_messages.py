@@ -35,6 +35,10 @@ def _webhook() -> None:
         sa.Column("cameras", sa.JSON()),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("secret_generation", sa.Integer(), nullable=False),
+        sa.Column("previous_secret_until", _moment),
+        sa.Column("disabled_why", sa.String(16)),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("held_until", _moment),
         sa.Column("created_at", _moment, nullable=False),
         sa.Column("created_by", sa.String(200), nullable=False),
         sa.Column("removed_at", _moment),
@@ -56,6 +60,7 @@ def _outbox() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("created_at", _moment, nullable=False),
         sa.Column("next_at", _moment),
+        sa.Column("give_up_at", _moment, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("delivered_at", _moment),
         sa.Column("last_error", sa.Text()),
@@ -71,15 +76,18 @@ def _delivery() -> None:
     op.create_table(
         "delivery",
         sa.Column("seq", _counter, nullable=False),
+        sa.Column("webhook_seq", sa.Integer(), nullable=False),
         sa.Column("outbox_seq", _counter, nullable=False),
         sa.Column("at", _moment, nullable=False),
         sa.Column("duration_s", sa.Double(), nullable=False),
         sa.Column("status", sa.Integer()),
         sa.Column("error", sa.Text()),
+        sa.ForeignKeyConstraint(["webhook_seq"], ["webhook.seq"], name="fk_delivery_webhook_seq_webhook"),
         sa.ForeignKeyConstraint(["outbox_seq"], ["outbox.seq"], name="fk_delivery_outbox_seq_outbox"),
         sa.PrimaryKeyConstraint("seq", name="pk_delivery"),
     )
     op.create_index("ix_delivery_outbox", "delivery", ["outbox_seq", "seq"])
+    op.create_index("ix_delivery_webhook", "delivery", ["webhook_seq", "seq"])
 
 
 def _idempotency() -> None:
@@ -88,9 +96,8 @@ def _idempotency() -> None:
         sa.Column("caller", sa.String(200), nullable=False),
         sa.Column("key", sa.String(128), nullable=False),
         sa.Column("fingerprint", sa.String(64), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("headers", sa.JSON(), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("did", sa.JSON(), nullable=False),
+        sa.Column("answer", sa.Text()),
         sa.Column("at", _moment, nullable=False),
         sa.PrimaryKeyConstraint("caller", "key", name="pk_idempotency"),
     )
