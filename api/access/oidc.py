@@ -1,0 +1,162 @@
+"""Log-in by OpenID Connect: authorization code flow with PKCE, bound to one browser by an encrypted cookie.
+
+What a log-in needs until the provider answers (state, nonce, PKCE verifier, where to go) lies in that cookie, under a
+key of the site, for ten minutes: nothing is kept here for those who never come back.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from api.access.oidc_provider import OidcRefusedError, Provider
+from api.access.oidc_settings import OidcSettings
+from api.access.principal import Role
+from api.errors import DeskError, ForbiddenError
+from api.keys import SiteKeys
+
+FLOW_S = 600
+"""How long somebody may take to log in at the provider."""
+LOCAL_PATH = r"^/([A-Za-z0-9._~!$&'()*+,;=:@%?#-][A-Za-z0-9._~!$&'()*+,;=:@%?#/-]*)?$"
+"""A place on this server: one slash, then neither another one nor a backslash, which browsers take for one."""
+_REMEMBERED = 4096
+_HEADER = {"alg": "dir", "enc": "A256GCM"}
+
+
+class OidcFlowError(DeskError):
+    """The answer does not belong to a log-in that this browser began."""
+
+    code = "oidc_expired"
+    status = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the provider vouches for, and what they may do here."""
+
+    issuer: str
+    subject: str
+    name: str
+    """What they are called there; the name of a user that is made for them begins with it."""
+    display_name: str
+    role: Role
+    cameras: frozenset[str] | None
+
+
+class OidcLogin:
+    """Thread-safe. `now` is the clock against which tokens and the cookie expire."""
+
+    def __init__(self, settings: OidcSettings, keys: SiteKeys, *, now: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self._provider = Provider(settings)
+        self._key = OctKey.import_key(keys.derive("oidc log-in"))
+        self._now = now
+        self._lock = threading.Lock()
+        self._used: OrderedDict[str, None] = OrderedDict()
+
+    def begin(self, redirect_uri: str, return_to: str) -> tuple[str, str]:
+        """(where to send the browser, what to put into its cookie). Raises UnavailableError."""
+        flow = {
+            "state": secrets.token_urlsafe(32),
+            "nonce": secrets.token_urlsafe(32),
+            "verifier": secrets.token_urlsafe(48),
+            "redirect_uri": self.settings.redirect_uri or redirect_uri,
+            "return_to": return_to,
+            "until": int(self._now().timestamp()) + FLOW_S,
+        }
+        url = self._provider.authorization_url(
+            redirect_uri=str(flow["redirect_uri"]), state=str(flow["state"]), nonce=str(flow["nonce"]),
+            verifier=str(flow["verifier"]),
+        )  # fmt: skip
+        return url, jwe.encrypt_compact(_HEADER, json.dumps(flow).encode(), self._key)
+
+    def finish(self, cookie: str | None, query: Mapping[str, str]) -> tuple[Identity, str]:
+        """(who came back, where they wanted to go) for the query with which the provider sent the browser back.
+
+        Raises OidcFlowError, OidcRefusedError, ForbiddenError or UnavailableError.
+        """
+        flow = self._flow_of(cookie, query.get("state", ""))
+        if not self._provider.issued_by_us(query.get("iss")):
+            raise OidcRefusedError("The answer came from another provider; log in again.", {"problem": "iss"})
+        if "error" in query:
+            raise OidcRefusedError(
+                "The provider did not let you in; log in again.", {"provider_error": _code_of(query["error"])}
+            )
+        if not query.get("code"):
+            raise OidcFlowError("The provider sent no code; log in again.")
+        token = self._provider.exchange(query["code"], redirect_uri=flow["redirect_uri"], verifier=flow["verifier"])
+        claims = self._provider.validated(token, flow["nonce"], self._now())
+        return self._identity(claims, token), flow["return_to"]
+
+    def _flow_of(self, cookie: str | None, state: str) -> dict[str, Any]:
+        again = OidcFlowError("This log-in was not begun in this browser, or took too long; log in again.")
+        try:
+            sealed = jwe.decrypt_compact(cookie or "", self._key, algorithms=list(_HEADER.values()))
+            flow: dict[str, Any] = json.loads(sealed.plaintext or b"")
+        except (JoseError, ValueError):
+            raise again from None
+        if flow["until"] < self._now().timestamp() or not hmac.compare_digest(flow["state"].encode(), state.encode()):
+            raise again
+        with self._lock:
+            if state in self._used:
+                raise again
+            self._used[state] = None
+            if len(self._used) > _REMEMBERED:
+                self._used.popitem(last=False)
+        return flow
+
+    def _identity(self, claims: Mapping[str, Any], token: Mapping[str, Any]) -> Identity:
+        settings = self.settings
+        known: dict[str, Any] = dict(claims)
+        wanted = [name for name in (settings.role_claim, settings.cameras_claim) if name is not None]
+        if any(claim_at(known, name) is None for name in wanted):
+            known = self._provider.more_about(token, claims["sub"]) | known
+        role = settings.role_of(claim_at(known, settings.role_claim))
+        if role is None:
+            raise ForbiddenError(
+                f"Your account is in no group that may use Gatewatch: none of what its claim {settings.role_claim} holds "
+                "is mapped to a role here; ask your administrator.",
+                {"claim": settings.role_claim},
+                code="oidc_no_role",
+            )
+        cameras = None
+        if settings.cameras_claim is not None:
+            try:
+                cameras = settings.cameras_of(claim_at(known, settings.cameras_claim))
+            except DeskError as error:
+                raise ForbiddenError(
+                    f"{error} Ask your administrator.", {"claim": settings.cameras_claim}, code="oidc_no_cameras"
+                ) from None
+        name = next((str(known[key]) for key in (settings.name_claim, "email", "sub") if known.get(key)), "user")
+        shown = str(known.get("name") or name)
+        return Identity(settings.issuer, claims["sub"], name, _plain(shown)[:128] or name, role, cameras)
+
+
+def claim_at(claims: Mapping[str, Any], path: str) -> Any:
+    """The claim of that name, or, where there is none, the one that a dotted path leads to."""
+    if path in claims:
+        return claims[path]
+    value: Any = claims
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _code_of(text: str) -> str:
+    return re.sub(r"[^a-z_]", "", text.lower())[:40] or "unknown"
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
