@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
-from api import failures, routes_alerts, routes_media, routes_page, routes_service
-from api.access.everybody import Everybody
-from api.access.principal import Authenticator
+from api import (
+    failures,
+    routes_alerts,
+    routes_media,
+    routes_page,
+    routes_service,
+    routes_stream,
+    routes_stream_ws,
+)
+from api.access.authenticate import SignedIn
+from api.access.principal import Authenticator, Principal
+from api.access.requiring import public, requires
 from api.guard import LOCAL_HOSTS, Guard
 from api.routes_service import CameraCount, InputSink
 from api.schemas import PREFIX
 from api.services import Services
+from api.strictness import HeadAsGet, StrictTransport, only_what_is_known
 
 DESCRIPTION = """\
 Alerts of a guarded site: list them, look at their pictures and clips, handle them.
@@ -49,30 +59,40 @@ def create_app(
 
     `version` is the product's, as health and the OpenAPI document tell it. `on_input` takes what arrives at
     `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health how many cameras are watched and
-    connected. There is no login: serve it on a local address only. `allowed_hosts`: the names (without port) by which
+    connected. `authenticator`: by default the users, sessions and tokens of `services`. `allowed_hosts`: the names (without port) by which
     clients may call it.
     """
     app = FastAPI(
         title="Gatewatch",
         version=version,
         description=DESCRIPTION,
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=None,  # A guarded route below tells it.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(only_what_is_known)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
     app.state.desk = services.desk
     app.state.site = site
     app.state.on_input = on_input
-    app.state.authenticator = authenticator or Everybody()
+    app.state.authenticator = authenticator or SignedIn(services.accounts)
     app.state.camera_count = camera_count
     api = APIRouter(prefix=PREFIX)
-    for module in (routes_alerts, routes_media, routes_service):
+    for module in (routes_alerts, routes_media, routes_service, routes_stream, routes_stream_ws):
         api.include_router(module.router)
     app.include_router(api)
-    app.include_router(routes_page.router)
+    app.include_router(routes_page.router, dependencies=[public()])
+    _tell_document(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, hosts=allowed_hosts)
+    app.add_middleware(StrictTransport)
     failures.install(app)
     return app
+
+
+def _tell_document(app: FastAPI) -> None:
+    @app.get(f"{PREFIX}/openapi.json", include_in_schema=False)
+    def get_document(_: Annotated[Principal, requires(None)]) -> JSONResponse:
+        return JSONResponse(app.openapi())

@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from api.access.accounts import Accounts
 from api.alerts import Policy
 from api.desk import Desk
 from api.keys import KEY_FILE, SiteKeys
 from api.storage.database import open_database
 from api.storage.ledger import Clock, Ledger
+from api.stream import Feed
 
 
 @dataclass(frozen=True)
 class Services:
     ledger: Ledger
     desk: Desk
+    accounts: Accounts
+    feed: Feed
 
 
 @contextmanager
@@ -36,7 +40,10 @@ def open_services(
     """
     keys = keys or SiteKeys.load_or_create(media_dir / KEY_FILE)
     ledger = Ledger(open_database(database), keys, now=now)
+    feed = Feed(ledger)
     try:
-        yield Services(ledger, Desk(ledger, media_dir=media_dir, policy=policy))
+        feed.start()
+        yield Services(ledger, Desk(ledger, media_dir=media_dir, policy=policy), feed)
     finally:
+        feed.close()
         ledger.close()

@@ -1,0 +1,208 @@
+"""The live stream as Server-Sent Events; `api.routes_stream_ws` says the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.access.principal import Principal
+from api.access.requiring import Requires, requires
+from api.errors import DeskError, UnavailableError
+from api.failures import documented
+from api.schemas import Name
+from api.stream import EndedError, Feed, Reader, Rendered, ResetError, StreamedSubject, Wanted
+from rules.types import Severity
+
+router = APIRouter(tags=["stream"])
+
+HEARTBEAT_S = 15.0
+CHECK_S = 60.0
+"""How often it is asked whether the caller may still listen."""
+STUCK_S = 60.0
+"""A client that takes nothing for so long is gone."""
+RETRY_MS = 2000
+
+Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
+May: Final = Requires("alerts.read")
+
+DESCRIPTION = """\
+Everything that happens to alerts, incidents, arming and external events, as it happens, as Server-Sent Events.
+
+`id` is the number of the journal's entry, `event` is `<subject>.<action>` (such as `alert.raised`), `data` is JSON:
+`seq`, `at`, `actor` {`kind`, `name`}, `subject`, `subject_id`, `action`, `version`, `camera`, `reason`, `note`,
+`details` (of arming and external events) and `alert`: the alert as it is now (an `AlertOut`), or null.
+
+Send the last `id` back as `Last-Event-ID` (browsers do) and the stream goes on behind it: nothing is missed, nothing
+comes twice. Without one it begins with now. The first event is `hello` (`seq`: the stream goes on behind this entry;
+`head`: the newest). `reset` says that the journal no longer holds what followed (`reason` is `removed`) or never held
+that entry (`unknown`): load the lists anew, the stream goes on behind its `seq`. `bye` says why the server ends it
+(`reason` is `access` or `stopping`). Comments come every 15 s."""
+
+
+class EventStreamResponse(StreamingResponse):
+    media_type = "text/event-stream"
+
+    def __init__(self, content: AsyncIterator[bytes]) -> None:
+        # What stands between must not hold events back.
+        super().__init__(content, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_soon(message: Any) -> None:
+            await asyncio.wait_for(send(message), STUCK_S)
+
+        with contextlib.suppress(TimeoutError):
+            await super().__call__(scope, receive, send_soon)
+
+
+@router.get(
+    "/stream",
+    operation_id="stream_events",
+    summary="The live stream",
+    description=DESCRIPTION,
+    response_class=EventStreamResponse,
+    responses={
+        **documented(401, 422, 429, 503),
+        200: {"description": "Events without end.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    },
+)
+async def stream_events(
+    request: Request,
+    principal: Annotated[Principal, requires("alerts.read")],
+    camera: Annotated[list[Name] | None, Query(description="Any of these.")] = None,
+    severity: Annotated[list[Severity] | None, Query(description="Only about alerts of any of these.")] = None,
+    subject: Annotated[list[StreamedSubject] | None, Query()] = None,
+    last_event_id: Annotated[Seq | None, Query(description="As `Last-Event-ID`, which goes first.")] = None,
+    last_event_id_header: Annotated[Seq | None, Header(alias="Last-Event-ID")] = None,
+    follow: Annotated[bool, Query(description="false: end with what is there now.")] = True,
+) -> EventStreamResponse:
+    feed = feed_of(request)
+    after = last_event_id if last_event_id_header is None else last_event_id_header
+    stack = contextlib.AsyncExitStack()
+    reader = stack.enter_context(feed.reader(principal, wanted_of(camera, severity, subject)))
+    try:
+        first = await first_of(reader, after)
+    except BaseException:
+        await stack.aclose()
+        raise
+    return _Served(_sse(first, messages_of(reader, request, follow=follow)), stack)
+
+
+class _Served(EventStreamResponse):
+    """Gives the reader back however the answer ends, also where its first byte was never sent."""
+
+    def __init__(self, content: AsyncIterator[bytes], stack: contextlib.AsyncExitStack) -> None:
+        super().__init__(content)
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._stack:
+            await super().__call__(scope, receive, send)
+
+
+def feed_of(connection: HTTPConnection) -> Feed:
+    """Raises UnavailableError where the server is being stopped."""
+    feed: Feed = connection.app.state.services.feed
+    if feed.ended:
+        raise UnavailableError("The server is being stopped.")
+    return feed
+
+
+Message = tuple[int | None, str, str]
+"""(id, event, data as JSON); a heartbeat has no event and only says the position."""
+
+
+async def first_of(reader: Reader, after: int | None) -> list[Message]:
+    try:
+        head = await reader.begin(after)
+    except ResetError as error:
+        return [_hello(error.head, error.head), _reset(reader, error)]
+    return [_hello(reader.position, head)]
+
+
+def _hello(seq: int, head: int) -> Message:
+    return seq, "hello", json.dumps({"seq": seq, "head": head})
+
+
+def _reset(reader: Reader, error: ResetError) -> Message:
+    reader.position = error.head
+    return error.head, "reset", json.dumps({"seq": error.head, "reason": error.why})
+
+
+async def messages_of(
+    reader: Reader, connection: HTTPConnection, *, follow: bool = True
+) -> AsyncIterator[list[Message]]:
+    """What the client is told, until its rights, the server or (not `follow`) the journal end."""
+    loop = asyncio.get_running_loop()
+    checked = loop.time()
+    while True:
+        if reader.suspect or loop.time() - checked >= CHECK_S:
+            reader.suspect, checked = False, loop.time()
+            if not await _still(reader, connection):
+                yield [(None, "bye", '{"reason": "access"}')]
+                return
+        try:
+            found = await reader.take(HEARTBEAT_S) if follow else await reader.pending()
+        except ResetError as error:
+            yield [_reset(reader, error)]
+        except EndedError:
+            yield [(None, "bye", '{"reason": "stopping"}')]
+            return
+        except UnavailableError:
+            # The database is busy: the client waits as it would for the next event.
+            await asyncio.sleep(1.0)
+        else:
+            if found:
+                yield [_message(one) for one in found]
+            elif not follow:
+                return
+            elif not reader.suspect:
+                yield [(reader.position, "", "")]
+
+
+def _message(one: Rendered) -> Message:
+    return one.seq, one.event, one.data
+
+
+async def _still(reader: Reader, connection: HTTPConnection) -> bool:
+    """Whether the caller may still listen; its cameras may have become others."""
+    try:
+        reader.principal = await run_in_threadpool(May, connection)
+    except UnavailableError:
+        return True
+    except DeskError:
+        return False
+    return True
+
+
+async def _sse(first: list[Message], rest: AsyncIterator[list[Message]]) -> AsyncIterator[bytes]:
+    yield f"retry: {RETRY_MS}\n".encode() + b"".join(map(_event, first))
+    async for messages in rest:
+        yield b"".join(map(_event, messages))
+
+
+def _event(message: Message) -> bytes:
+    number, event, data = message
+    said = "" if number is None else f"id: {number}\n"
+    if not event:
+        # Without data nothing is dispatched, but the client's Last-Event-ID moves on.
+        return f": heartbeat\n{said}\n".encode()
+    return f"{said}event: {event}\ndata: {data}\n\n".encode()
+
+
+def wanted_of(
+    camera: list[str] | None, severity: list[Severity] | None, subject: list[StreamedSubject] | None
+) -> Wanted:
+    def some(values: list[Any] | None) -> frozenset[str] | None:
+        return None if values is None else frozenset(values)
+
+    return Wanted(some(camera), some(severity), some(subject))
