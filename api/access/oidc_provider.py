@@ -69,7 +69,8 @@ class Provider:
                 raise self._unreachable(error) from None
             except AuthlibBaseError as error:
                 raise OidcRefusedError(
-                    "The log-in was not accepted by the provider; log in again.", {"provider_error": str(error.error)[:100]}
+                    "The log-in was not accepted by the provider; log in again.",
+                    {"provider_error": str(error.error)[:100]},
                 ) from None
         if not isinstance(token.get("id_token"), str):
             raise OidcRefusedError("The provider sent no ID token; is `openid` in the scope?")
@@ -82,7 +83,10 @@ class Provider:
         checked = CodeIDToken(
             claims,
             header,
-            {"iss": {"essential": True, "value": settings.issuer}, "aud": {"essential": True, "value": settings.client_id}},
+            {
+                "iss": {"essential": True, "value": settings.issuer},
+                "aud": {"essential": True, "value": settings.client_id},
+            },
             {"client_id": settings.client_id, "access_token": token.get("access_token")},
         )
         seconds = int(now.timestamp())
@@ -93,7 +97,9 @@ class Provider:
                 "The provider's ID token is not valid here; log in again.", {"problem": _problem(error)}
             ) from None
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
-            raise OidcRefusedError("The provider's ID token belongs to another log-in; log in again.", {"problem": "nonce"})
+            raise OidcRefusedError(
+                "The provider's ID token belongs to another log-in; log in again.", {"problem": "nonce"}
+            )
         if seconds - int(claims["iat"]) > TOKEN_AGE_S + LEEWAY_S:
             raise OidcRefusedError("The provider's ID token is too old; log in again.", {"problem": "iat"})
         if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
@@ -155,7 +161,8 @@ class Provider:
             if not isinstance(found, dict) or found.get("issuer") != issuer:
                 named = found.get("issuer") if isinstance(found, dict) else None
                 raise UnavailableError(
-                    f"The OpenID provider calls itself {str(named)[:200]}, expected {issuer}.", code="oidc_misconfigured"
+                    f"The OpenID provider calls itself {str(named)[:200]}, expected {issuer}.",
+                    code="oidc_misconfigured",
                 )
             for name in _ENDPOINTS:
                 found[name] = _checked(found.get(name), issuer)
