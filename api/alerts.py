@@ -1,7 +1,8 @@
-"""RuleEvent -> Alert: grouping, cooldown and life cycle. Pure: no clock, no files, no database.
+"""RuleEvent -> Alert: grouping and cooldown. Pure: no clock, no files, no database.
 
 Alerts are immutable values; every step returns a new one. `group` folds a whole re-analysis, `joins`, `opened` and
-`joined` are the single steps that the live desk takes against its database.
+`joined` are the single steps that the live desk takes against its database. What guards do with an alert lies in
+`api.lifecycle`.
 """
 
 from __future__ import annotations
@@ -11,31 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from api.errors import InvalidError, StaleError, TransitionError
+from api.reasons import VERDICTS, Verdict
 from rules.types import RuleEvent, Severity, utc_text
 
-State = Literal["new", "acknowledged", "resolved", "false_alarm"]
-Action = Literal["acknowledge", "resolve", "false_alarm"]
-Reason = Literal[
-    "animal", "weather", "lighting", "vegetation", "dirty_lens", "camera_moved",
-    "authorised", "wrong_object", "rule_setup", "test", "other",
-]  # fmt: skip
-"""Why an alert was a false alarm. `other` needs a note."""
+OpenState = Literal["new", "acknowledged", "in_progress"]
+State = OpenState | Verdict
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-REASONS: tuple[Reason, ...] = get_args(Reason)
-OPEN_STATES: tuple[State, ...] = ("new", "acknowledged")
-
-_TARGETS: Mapping[Action, State] = {
-    "acknowledge": "acknowledged",
-    "resolve": "resolved",
-    "false_alarm": "false_alarm",
-}
-_ALLOWED_FROM: Mapping[Action, tuple[State, ...]] = {
-    "acknowledge": ("new",),
-    "resolve": OPEN_STATES,
-    "false_alarm": OPEN_STATES,
-}
+OPEN_STATES: tuple[OpenState, ...] = get_args(OpenState)
+STATES: tuple[State, ...] = (*OPEN_STATES, *VERDICTS)
+EXTERNAL = "external"
+"""The run of what came from outside the pictures: it has no media clock, only wall time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +68,7 @@ class Alert:
 
     alert_id: str
     camera: str
+    """Empty where it concerns no camera."""
     rule: str
     kind: str
     severity: Severity
@@ -99,11 +87,24 @@ class Alert:
     run: str = ""
     """The run whose clock the media times follow; empty in a re-analysis."""
     version: int = 1
-    """Grows by one with every event that joins and every change of state."""
+    """Grows by one with every event that joins and with everything that is done with it, but opening it to look."""
+    drill: bool = False
+    """Raised while the site was practising."""
+    seen_at: datetime | None = None
+    seen_by: str | None = None
     acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    assignee: str | None = None
+    """The user who has it in hand, or had it last."""
     closed_at: datetime | None = None
-    reason: Reason | None = None
+    """Of the verdict that holds now; None while it is open."""
+    closed_by: str | None = None
+    reopened: int = 0
+    """How often a verdict was taken back."""
+    reason: str | None = None
+    """The code that was given with the verdict."""
     note: str | None = None
+    """What was said with the verdict."""
     snapshot: str | None = None
     clips: tuple[Clip, ...] = ()
 
@@ -123,7 +124,7 @@ class Alert:
         first = self.clips[0].to_json() if self.clips else {}
         return {
             "alert_id": self.alert_id,
-            "camera": self.camera,
+            "camera": self.camera or None,
             "rule": self.rule,
             "kind": self.kind,
             "severity": self.severity,
@@ -148,7 +149,7 @@ def alert_id_of(event_id: str, run: str = "") -> str:
     return f"alert.{run}.{event_id}" if run else f"alert.{event_id}"
 
 
-def opened(event: RuleEvent, run: str = "") -> Alert:
+def opened(event: RuleEvent, run: str = "", *, drill: bool = False) -> Alert:
     """A new alert of this one event."""
     return Alert(
         alert_id=alert_id_of(event.event_id, run),
@@ -167,21 +168,23 @@ def opened(event: RuleEvent, run: str = "") -> Alert:
         ended_at=event.raised_at,
         first_raised_at=event.raised_at,
         run=run,
+        drill=drill,
     )
 
 
-def joins(alert: Alert, event: RuleEvent, policy: Policy, run: str = "") -> bool:
-    """Whether the event belongs to this alert: same rule, still open, within cooldown and length.
+def joins(alert: Alert, event: RuleEvent, policy: Policy, run: str = "", *, drill: bool = False) -> bool:
+    """Whether the event belongs to this alert: same rule, still open, within cooldown and length, both or neither of
+    them of a drill.
 
     Within one run media times are compared; an alert of an earlier run (before a restart) is compared by wall time,
-    and where that is unknown the event does not join.
+    and where that is unknown the event does not join. What comes from outside has wall time only.
     """
     same_thing = (alert.camera, alert.rule, alert.kind, alert.zone, alert.line) == (
         event.camera, event.rule, event.kind, event.zone, event.line
     )  # fmt: skip
-    if not same_thing or alert.state not in OPEN_STATES:
+    if not same_thing or alert.drill != drill or alert.state not in OPEN_STATES:
         return False
-    if alert.run == run:
+    if alert.run == run != EXTERNAL:
         since_last, since_first = event.raised_s - alert.end_s, event.raised_s - alert.first_raised_s
     elif event.raised_at is not None and alert.ended_at is not None and alert.first_raised_at is not None:
         since_last = (event.raised_at - alert.ended_at).total_seconds()
@@ -227,52 +230,6 @@ def group(events: Iterable[RuleEvent], policy: Policy | None = None) -> list[Ale
             latest[key] = len(alerts)
             alerts.append(opened(event))
     return alerts
-
-
-def allowed_actions(state: State) -> tuple[Action, ...]:
-    """What a guard can do with an alert in this state."""
-    return tuple(action for action, states in _ALLOWED_FROM.items() if state in states)
-
-
-def act(
-    alert: Alert,
-    action: Action,
-    at: datetime,
-    *,
-    reason: Reason | None = None,
-    note: str | None = None,
-    expected_version: int | None = None,
-) -> Alert:
-    """The alert after this action of a guard at the time `at` (UTC).
-
-    A verdict (`resolve`, `false_alarm`) on a new alert acknowledges it in the same step.
-    Raises TransitionError where the state does not allow the action, StaleError where `expected_version` is not the
-    alert's, InvalidError for a false alarm without a reason, or with `other` and no note.
-    """
-    if alert.state not in _ALLOWED_FROM[action]:
-        raise TransitionError(
-            f"Alert {alert.alert_id} is {alert.state}: it cannot become {_TARGETS[action]}.",
-            {"state": alert.state, "action": action, "allowed": list(allowed_actions(alert.state))},
-        )
-    if expected_version is not None and expected_version != alert.version:
-        raise StaleError(
-            f"Alert {alert.alert_id} has changed: expected version {expected_version}, found {alert.version}.",
-            {"expected": expected_version, "found": alert.version},
-        )
-    note = (note or "").strip() or None
-    if action == "false_alarm" and reason not in REASONS:
-        raise InvalidError(f"A false alarm needs a reason, one of {', '.join(REASONS)}.", {"reason": reason})
-    if action == "false_alarm" and reason == "other" and note is None:
-        raise InvalidError("A false alarm for an other reason needs a note that says which.", {"reason": reason})
-    return replace(
-        alert,
-        state=_TARGETS[action],
-        version=alert.version + 1,
-        acknowledged_at=alert.acknowledged_at or at,
-        closed_at=None if action == "acknowledge" else at,
-        reason=reason if action == "false_alarm" else None,
-        note=note,
-    )
 
 
 def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.responses import JSONResponse
 
 from api import (
     failures,
     routes_alerts,
     routes_media,
+    routes_oidc,
     routes_page,
+    routes_reasons,
     routes_service,
     routes_stream,
     routes_stream_ws,
@@ -25,6 +28,10 @@ from api.routes_service import CameraCount, InputSink
 from api.schemas import PREFIX
 from api.services import Services
 from api.strictness import HeadAsGet, StrictTransport, only_what_is_known
+
+if TYPE_CHECKING:
+    from api.access.oidc import OidcLogin
+    from api.access.oidc_settings import OidcSettings
 
 DESCRIPTION = """\
 Alerts of a guarded site: list them, look at their pictures and clips, handle them.
@@ -53,14 +60,16 @@ def create_app(
     on_input: InputSink | None = None,
     camera_count: CameraCount | None = None,
     authenticator: Authenticator | None = None,
+    oidc: OidcSettings | None = None,
     allowed_hosts: Sequence[str] = LOCAL_HOSTS,
 ) -> FastAPI:
     """The application over these services, which it neither opens nor closes.
 
     `version` is the product's, as health and the OpenAPI document tell it. `on_input` takes what arrives at
     `POST /api/v1/inputs`; without one that answers 503. `camera_count` tells health how many cameras are watched and
-    connected. `authenticator`: by default the users, sessions and tokens of `services`. `allowed_hosts`: the names (without port) by which
-    clients may call it.
+    connected. `authenticator`: by default the users, sessions and tokens of `services`. `oidc`: a
+    provider at which people can log in, too. `allowed_hosts`: the
+    names (without port) by which clients may call it.
     """
     app = FastAPI(
         title="Gatewatch",
@@ -79,8 +88,11 @@ def create_app(
     app.state.on_input = on_input
     app.state.authenticator = authenticator or SignedIn(services.accounts)
     app.state.camera_count = camera_count
+    app.state.oidc = _oidc_login(oidc, services)
     api = APIRouter(prefix=PREFIX)
-    for module in (routes_alerts, routes_media, routes_service, routes_stream, routes_stream_ws):
+    for module in (
+        routes_alerts, routes_reasons, routes_media, routes_oidc, routes_service, routes_stream, routes_stream_ws,
+    ):  # fmt: skip
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(routes_page.router, dependencies=[public()])
@@ -90,6 +102,14 @@ def create_app(
     app.add_middleware(StrictTransport)
     failures.install(app)
     return app
+
+
+def _oidc_login(settings: OidcSettings | None, services: Services) -> OidcLogin | None:
+    if settings is None:
+        return None
+    from api.access.oidc import OidcLogin  # What it needs takes half a second to import.
+
+    return OidcLogin(settings, services.ledger.keys, now=services.ledger.now)
 
 
 def _tell_document(app: FastAPI) -> None:

@@ -4,20 +4,56 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
-from api.alerts import Action, Alert, Clip, Policy, Reason, State, act, joined, joins, opened
-from api.errors import DeskError, NotFoundError
+from api.access.principal import Principal, Role, permissions_of
+from api.alerts import EXTERNAL, Alert, Clip, Policy, State, joined, joins, opened
+from api.desk_journal import evidence, facts, note_alert, step_taken
+from api.errors import DeskError, InvalidError, NotFoundError
 from api.importing import read_reanalysis
 from api.journal import SYSTEM, Actor, canonical
+from api.lifecycle import VERDICT_OF, Action, Step, act
+from api.reasons import Reasons, reasons_of
 from api.records import Filters, ListPage, Position, Record
 from api.storage import store
 from api.storage.ledger import Ledger, Write
 from api.storage.tables import AlertRow
-from rules.types import RuleEvent
+from api.storage.tables_access import UserRow
+from rules.types import RuleEvent, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalEvent:
+    """Something that happened outside the pictures, as its source told it."""
+
+    source: str
+    """Who told it: a name of the site file; groups its alerts as a rule's name does."""
+    event_id: str
+    """The source's own id of it; the same id again is the same event."""
+    kind: str
+    """`panic_button`, `fire_alarm`, ..."""
+    severity: Severity
+    at: datetime
+    """UTC."""
+    camera: str | None = None
+    """The camera that looks there, if one does."""
+    label: str = "external"
+    text: str | None = None
+    """What the source said, for guards."""
+
+    def as_rule_event(self) -> RuleEvent:
+        """In the currency of rules: nothing measured, no tracks, and no media clock."""
+        digest = hashlib.sha256(canonical([self.source, self.event_id]).encode()).hexdigest()[:20]
+        return RuleEvent(
+            event_id=f"{self.source}.{digest}", camera=self.camera or "", rule=self.source, kind=self.kind,
+            severity=self.severity, zone=None, line=None, direction=None, label=self.label, track_ids=(), start_s=0.0,
+            raised_s=0.0, started_at=self.at, raised_at=self.at, measured={}, path=(),
+        )  # fmt: skip
 
 
 class Desk:
@@ -28,39 +64,74 @@ class Desk:
     Raises DeskError; UnavailableError where the database is busy or its disk is full.
     """
 
-    def __init__(self, ledger: Ledger, *, media_dir: Path | str, policy: Policy | None = None) -> None:
-        """`media_dir`: the only folder out of which pictures and clips are served; their paths are relative to it."""
+    def __init__(
+        self, ledger: Ledger, *, media_dir: Path | str, policy: Policy | None = None, reasons: Reasons | None = None
+    ) -> None:
+        """`media_dir`: the only folder out of which pictures and clips are served; their paths are relative to it.
+        `reasons`: those that guards give with a verdict, by default the ones that every site has."""
         self.media_dir = Path(media_dir)
+        self.reasons = reasons or reasons_of()
         self._ledger = ledger
         self._policy = policy or Policy()
 
     # What cameras bring
 
     def take(
-        self, event: RuleEvent, *, run: str = "", recording: str | None = None, recording_time_s: float | None = None
+        self,
+        event: RuleEvent,
+        *,
+        run: str = "",
+        recording: str | None = None,
+        recording_time_s: float | None = None,
+        drill: bool = False,
     ) -> Alert:
         """The alert that this event opened or joined.
 
         `run` names the clock of the event's media times and the counter of its id; give each start of a worker its
-        own. An event that comes again (same run, same id) changes nothing.
+        own. `drill`: the site is practising; the alert will say so. An event that comes again (same run, same id)
+        changes nothing.
         """
         with self._ledger.writing() as write:
-            session = write.session
-            known = store.alert_with_event(session, run, event.event_id)
-            if known is not None:
-                return store.alert_of(known)
-            row = store.latest_of_rule(session, event.camera, event.rule)
-            body = event.to_json(recording, recording_time_s)
-            if row is not None and joins(alert := store.alert_of(row), event, self._policy, run):
-                store.update(row, joined(alert, event, run))
-                action = "joined"
-            else:
-                row = store.add(session, opened(event, run), body, write.at)
-                action = "raised"
-            store.add_event(session, row, run, body, event.raised_s, event.raised_at)
-            alert = store.alert_of(row)
-            _note(write, row, SYSTEM, action, _facts(alert, [body]))
-            return alert
+            return self._take(write, event, event.to_json(recording, recording_time_s), run, drill, SYSTEM)
+
+    def raise_external(self, event: ExternalEvent, *, actor: Actor = SYSTEM, drill: bool = False) -> Alert:
+        """The alert that something outside the pictures opened or joined (a panic button, a fire panel).
+
+        It is grouped as a rule's events are, with its source in the place of the rule; the same event again changes
+        nothing. An alert of a camera waits for evidence: the caller attaches it, or says that none will come.
+        """
+        with self._ledger.writing() as write:
+            return self.raise_external_in(write, event, actor=actor, drill=drill)
+
+    def raise_external_in(
+        self, write: Write, event: ExternalEvent, *, actor: Actor = SYSTEM, drill: bool = False
+    ) -> Alert:
+        """`raise_external` within a transaction that also writes something else."""
+        rule_event = event.as_rule_event()
+        body = rule_event.to_json() | {"camera": event.camera, "text": event.text}
+        return self._take(write, rule_event, body, EXTERNAL, drill, actor)
+
+    def _take(
+        self, write: Write, event: RuleEvent, body: Mapping[str, Any], run: str, drill: bool, actor: Actor
+    ) -> Alert:
+        session = write.session
+        known = store.alert_with_event(session, run, event.event_id)
+        if known is not None:
+            return store.alert_of(known)
+        row = store.latest_of_rule(session, event.camera, event.rule)
+        alert = None if row is None else store.alert_of(row)
+        if row is not None and alert is not None and joins(alert, event, self._policy, run, drill=drill):
+            store.grown(row, joined(alert, event, run))
+            action = "joined"
+        else:
+            row = store.add(session, opened(event, run, drill=drill), body, write.at)
+            action = "raised"
+            if not event.camera:
+                row.media, row.media_note = "missing", "It concerns no camera."
+        store.add_event(session, row, run, body, event.raised_s, event.raised_at)
+        alert = store.alert_of(row)
+        note_alert(write, row, actor, action, facts(alert, [body]))
+        return alert
 
     def attach_media(self, alert_id: str, *, snapshot: str | None = None, clips: Sequence[Clip] | None = None) -> None:
         """Says where the snapshot or the clips of an alert lie; what is left out stays as it was.
@@ -77,14 +148,14 @@ class Desk:
                 store.replace_clips(write.session, row, clips)
             if row.clips:
                 row.media, row.media_note = "ready", None
-            _note(write, row, SYSTEM, "evidence", _evidence(store.alert_of(row)))
+            note_alert(write, row, SYSTEM, "evidence", evidence(store.alert_of(row)))
 
     def media_missing(self, alert_id: str, why: str) -> None:
         """Says that no clip will come, and why (one sentence for the guard)."""
         with self._ledger.writing() as write:
             row = _wanted(write.session, alert_id)
             row.media, row.media_note = "missing", why
-            _note(write, row, SYSTEM, "evidence_missing", {"why": why})
+            note_alert(write, row, SYSTEM, "evidence_missing", {"why": why})
 
     def import_reanalysis(self, out_dir: Path | str, *, run: str = "") -> int:
         """Takes over the alerts of a re-analysis folder, which lies in the media folder; returns how many are new.
@@ -111,13 +182,13 @@ class Desk:
                     for body, (raised_s, raised_at) in zip(item.events, item.raised, strict=True):
                         store.add_event(session, row, run, body, raised_s, raised_at)
                     new += 1
-                    _note(write, row, SYSTEM, "raised", _facts(item.alert, item.events))
+                    note_alert(write, row, SYSTEM, "raised", facts(item.alert, item.events))
                 if (row.snapshot, store.alert_of(row).clips) == (item.alert.snapshot, item.alert.clips):
                     continue
                 row.snapshot = item.alert.snapshot
                 store.replace_clips(session, row, item.alert.clips)
                 row.media = "ready" if item.alert.clips else "missing"
-                _note(write, row, SYSTEM, "evidence", _evidence(item.alert))
+                note_alert(write, row, SYSTEM, "evidence", evidence(item.alert))
         return new
 
     # What guards do
@@ -127,26 +198,45 @@ class Desk:
         alert_id: str,
         action: Action,
         *,
-        reason: Reason | None = None,
+        reason: str | None = None,
         note: str | None = None,
+        assignee: str | None = None,
         expected_version: int | None = None,
         actor: Actor = SYSTEM,
+        principal: Principal | None = None,
     ) -> Record:
-        """The alert after a guard's action; see `api.alerts.act` for what is refused."""
+        """The alert after somebody's action; see `api.lifecycle.act` for what is refused.
+
+        `principal`: for whom it is done, within what they may see and do; without one everything is allowed.
+        Raises NotFoundError where there is no such alert that they see.
+        """
+        by = actor.name if principal is None else principal.user
+        may_take = principal is None or "alerts.assign_others" in principal.permissions
         with self._ledger.writing() as write:
-            row = _wanted(write.session, alert_id)
-            after = act(
-                store.alert_of(row), action, write.at, reason=reason, note=note, expected_version=expected_version
-            )
-            store.update(row, after)
-            _note(write, row, actor, action, reason=after.reason, note=after.note)
-            write.session.flush()
+            row = _wanted(write.session, alert_id, principal)
+            before = store.alert_of(row)
+            step = Step(action, write.at, by, reason, note, assignee, expected_version, may_take)
+            after = act(before, step, self.reasons)
+            if action == "assign":
+                _check_assignee(write.session, row, assignee)
+            if after != before:
+                store.handled(row, after)
+                said = (note or "").strip() or None
+                given = after.reason if action in VERDICT_OF else None
+                note_alert(write, row, actor, action, step_taken(before, after), reason=given, note=said)
+                write.session.flush()
             return store.record_of(write.session, row, whole=True)
 
-    def get(self, alert_id: str) -> Record:
+    def assignees(self, alert_id: str, principal: Principal | None = None) -> Sequence[tuple[str, str]]:
+        """Who could take this alert: names and what to call them. Raises NotFoundError."""
+        with self._ledger.reading() as session:
+            row = _wanted(session, alert_id, principal)
+            return [(u.name, u.display_name) for u in store.active_users(session) if _may_handle(u, row.camera)]
+
+    def get(self, alert_id: str, principal: Principal | None = None) -> Record:
         """One alert with its events and changes. Raises NotFoundError."""
         with self._ledger.reading() as session:
-            return store.record_of(session, _wanted(session, alert_id), whole=True)
+            return store.record_of(session, _wanted(session, alert_id, principal), whole=True)
 
     def list(self, filters: Filters | None = None, *, after: Position | None = None, limit: int = 50) -> ListPage:
         """Alerts, newest first."""
@@ -158,16 +248,18 @@ class Desk:
         with self._ledger.reading() as session:
             return store.counts(session)
 
-    def snapshot_file(self, alert_id: str) -> Path:
+    def snapshot_file(self, alert_id: str, principal: Principal | None = None) -> Path:
         """Raises NotFoundError where there is none."""
         with self._ledger.reading() as session:
-            path = _wanted(session, alert_id).snapshot
+            path = _wanted(session, alert_id, principal).snapshot
         return self._media_file(path, f"Alert {alert_id} has no snapshot.")
 
-    def clip_file(self, alert_id: str, part: int = 1, *, original: bool = False) -> Path:
+    def clip_file(
+        self, alert_id: str, part: int = 1, *, original: bool = False, principal: Principal | None = None
+    ) -> Path:
         """The `part`-th clip (from 1), as a browser plays it or as the camera sent it. Raises NotFoundError."""
         with self._ledger.reading() as session:
-            clips = store.alert_of(_wanted(session, alert_id)).clips
+            clips = store.alert_of(_wanted(session, alert_id, principal)).clips
         what = f"Alert {alert_id} has no clip {part}."
         if not 1 <= part <= len(clips):
             raise NotFoundError(what)
@@ -191,11 +283,24 @@ class Desk:
         return PurePosixPath(folder.relative_to(media).as_posix())
 
 
-def _wanted(session: Session, alert_id: str) -> AlertRow:
+def _wanted(session: Session, alert_id: str, principal: Principal | None = None) -> AlertRow:
     row = store.find(session, alert_id)
-    if row is None:
+    if row is None or (principal is not None and not principal.sees(row.camera or None)):
         raise NotFoundError(f"There is no alert {alert_id[:300]}.")
     return row
+
+
+def _may_handle(user: UserRow, camera: str) -> bool:
+    sees = user.cameras is None or camera in user.cameras
+    return sees and "alerts.handle" in permissions_of(cast(Role, user.role))
+
+
+def _check_assignee(session: Session, row: AlertRow, name: str | None) -> None:
+    if not any(_may_handle(user, row.camera) for user in store.active_users(session, name)):
+        raise InvalidError(
+            f"Alert {row.alert_id} goes to a user who may handle it, found {name}.",
+            {"field": "assignee", "found": name},
+        )
 
 
 def _check_relative(path: str | None) -> None:
@@ -204,31 +309,3 @@ def _check_relative(path: str | None) -> None:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
         raise DeskError(f"A media path must be relative to the media folder and stay in it, found {path}.")
-
-
-def _note(
-    write: Write,
-    row: AlertRow,
-    actor: Actor,
-    action: str,
-    body: Mapping[str, Any] | None = None,
-    *,
-    reason: str | None = None,
-    note: str | None = None,
-) -> None:
-    """Says in the journal what was done with the alert."""
-    entry = write.journal(
-        actor, "alert", row.alert_id, action, body,
-        camera=row.camera, version=row.version, reason=reason, note=note,
-    )  # fmt: skip
-    row.journal_seq = entry.seq
-
-
-def _facts(alert: Alert, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the journal vouches for: the alert as its line of `alerts.jsonl`, and the events as they were raised."""
-    digests = {body["id"]: hashlib.sha256(canonical(dict(body)).encode()).hexdigest() for body in events}
-    return {"alert": alert.to_json(), "run": alert.run, "events_sha256": digests}
-
-
-def _evidence(alert: Alert) -> dict[str, Any]:
-    return {"snapshot": alert.snapshot, "clips": [clip.to_json() for clip in alert.clips]}

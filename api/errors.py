@@ -61,6 +61,13 @@ class StaleError(DeskError):
     status = 409
 
 
+class PreconditionRequiredError(DeskError):
+    """A write that could undo somebody else's did not say which version it is about."""
+
+    code = "precondition_required"
+    status = 428
+
+
 class ConflictError(DeskError):
     """Something of that name is there already, or a key was used for something else."""
 

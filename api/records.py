@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from api.alerts import Action, Alert, State
+from api.alerts import Alert, State
 from api.errors import InvalidError
 from rules.types import Severity
 
@@ -19,14 +19,18 @@ MediaState = Literal["pending", "ready", "missing"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that a guard did with an alert."""
+    """One thing that happened to an alert or an incident, as the journal has it."""
 
+    seq: int
+    """Of the journal's entry; 0: from before there was a journal."""
     version: int
-    action: Action
+    action: str
     at: datetime
+    actor_kind: str
     actor: str | None
     reason: str | None
     note: str | None
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Record:
     events: tuple[Mapping[str, Any], ...] | None = None
     """Lines of `events.jsonl`; only where one alert was asked for."""
     changes: tuple[Change, ...] | None = None
+    incident_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

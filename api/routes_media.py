@@ -11,6 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from PIL import Image as Pillow
 from starlette.exceptions import HTTPException
 
+from api.access.principal import Principal
+from api.access.requiring import requires
 from api.errors import NotFoundError
 from api.failures import documented
 from api.files import send_file
@@ -21,12 +23,13 @@ router = APIRouter(prefix="/alerts", tags=["media"])
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska", ".webm": "video/webm"}
 Part = Annotated[int, Query(ge=1, le=1000, description="Which of the alert's clips.")]
+Reader = Annotated[Principal, requires("alerts.read")]
 Width = Annotated[int | None, Query(ge=64, le=1920, description="A small copy, at most this wide.")]
 
 
 def _file_answers(*types: str, partial: bool = False) -> dict[int | str, dict[str, Any]]:
     content = dict.fromkeys(types, _BINARY)
-    answers = documented(404, 422, 503) | {
+    answers = documented(401, 404, 422, 429, 503) | {
         200: {"description": "The file.", "content": content},
         304: {"description": "The client's copy (If-None-Match) is still good."},
     }
@@ -48,9 +51,9 @@ _ORIGINAL = _file_answers("video/mp4", "video/x-matroska", partial=True)
 
 @router.head("/{alert_id}/snapshot", operation_id="head_snapshot", responses=_head(_SNAPSHOT), response_class=Response)
 @router.get("/{alert_id}/snapshot", operation_id="get_snapshot", responses=_SNAPSHOT, response_class=Response)
-def get_snapshot(request: Request, alert_id: AlertId, width: Width = None) -> Response:
+def get_snapshot(request: Request, alert_id: AlertId, principal: Reader, width: Width = None) -> Response:
     """The picture of the event with box, path, zone or line, and measured values."""
-    path = desk_of(request).snapshot_file(alert_id)
+    path = desk_of(request).snapshot_file(alert_id, principal)
     if width is None:
         return send_file(request, path, "image/jpeg")
     stat = path.stat()
@@ -64,18 +67,18 @@ def get_snapshot(request: Request, alert_id: AlertId, width: Width = None) -> Re
 
 @router.head("/{alert_id}/clip", operation_id="head_clip", responses=_head(_CLIP), response_class=Response)
 @router.get("/{alert_id}/clip", operation_id="get_clip", responses=_CLIP, response_class=Response)
-def get_clip(request: Request, alert_id: AlertId, part: Part = 1) -> Response:
+def get_clip(request: Request, alert_id: AlertId, principal: Reader, part: Part = 1) -> Response:
     """A clip that browsers play; byte ranges are served."""
-    return _clip(request, desk_of(request).clip_file(alert_id, part))
+    return _clip(request, desk_of(request).clip_file(alert_id, part, principal=principal))
 
 
 @router.head(
     "/{alert_id}/clip/original", operation_id="head_clip_original", responses=_head(_ORIGINAL), response_class=Response
 )
 @router.get("/{alert_id}/clip/original", operation_id="get_clip_original", responses=_ORIGINAL, response_class=Response)
-def get_clip_original(request: Request, alert_id: AlertId, part: Part = 1) -> Response:
+def get_clip_original(request: Request, alert_id: AlertId, principal: Reader, part: Part = 1) -> Response:
     """The packets as the camera sent them, as a download; the clip itself where it is no rendering."""
-    path = desk_of(request).clip_file(alert_id, part, original=True)
+    path = desk_of(request).clip_file(alert_id, part, original=True, principal=principal)
     return _clip(request, path, download_as=path.name)
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from api.alerts import Action, Reason, State, allowed_actions
+from api.access.principal import Principal
+from api.alerts import State
+from api.lifecycle import Action, allowed_actions, response_of
 from api.records import MediaState, Record
-from rules.types import Direction, Severity
+from rules.types import Severity
 
 PREFIX = "/api/v1"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")]
-Note = Annotated[str, StringConstraints(max_length=2000)]
+Note = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+SaidNote = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+"""A note that says something."""
 
 
 def _unplussed(value: object) -> object:
@@ -48,7 +53,9 @@ class ErrorOut(BaseModel):
     error: ErrorBody
 
 
-class _In(BaseModel):
+class In(BaseModel):
+    """A body: what it does not know is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -61,29 +68,13 @@ _Whole = Annotated[int, Field(strict=True, ge=1, le=2**31), BeforeValidator(_who
 Version = Annotated[
     _Whole | None,
     Field(
-        description="The version that the caller looked at; where the alert has moved on, nothing is done and 409 "
-        "`stale_version` says so. Left out: whatever the version."
+        description="The version that the caller looked at, unless `If-Match` says it; where things have moved on, "
+        "nothing is done and 409 `stale_version` says so."
     ),
 ]
 
 
-class AcknowledgeIn(_In):
-    version: Version = None
-    note: Note | None = None
-
-
-class ResolveIn(_In):
-    version: Version = None
-    note: Note | None = None
-
-
-class FalseAlarmIn(_In):
-    reason: Reason
-    version: Version = None
-    note: Note | None = Field(default=None, description="Required where the reason is `other`.")
-
-
-class InputIn(_In):
+class InputIn(In):
     """A message from outside the picture, such as the authorisation of one passage."""
 
     camera: Name
@@ -118,10 +109,18 @@ class ClipOut(BaseModel):
     shortfall_s: float = Field(description="Seconds of pre-roll that were not to be had.")
 
 
+class ResponseOut(BaseModel):
+    """Seconds from when the alert was raised; null: not yet, or not known."""
+
+    seen: float | None
+    acknowledged: float | None
+    closed: float | None
+
+
 class AlertOut(BaseModel):
     alert_id: str
     version: int
-    camera: str
+    camera: str | None = Field(description="null where it concerns no camera.")
     rule: str
     kind: str
     severity: Severity
@@ -137,57 +136,24 @@ class AlertOut(BaseModel):
     ended_at: datetime | None
     received_at: datetime
     measured: dict[str, MeasuredOut] = Field(description="Of the event that opened the alert.")
-    acknowledged_at: datetime | None
-    closed_at: datetime | None
-    reason: Reason | None
-    note: str | None
-    allowed_actions: list[Action]
+    drill: bool = Field(description="Raised while the site was practising.")
+    seen_at: datetime | None = Field(description="When a guard first opened it.")
+    seen_by: str | None
+    acknowledged_at: datetime | None = Field(description="The first acknowledgement; stays when it is reopened.")
+    acknowledged_by: str | None
+    assignee: str | None = Field(description="The user who has it in hand, or had it when it was closed.")
+    closed_at: datetime | None = Field(description="Of the verdict that holds; null while it is open.")
+    closed_by: str | None
+    reopened: int = Field(description="How often a verdict was taken back.")
+    reason: str | None = Field(description="Code of the verdict's reason; `GET /api/v1/reasons` has its label.")
+    note: str | None = Field(description="What was said with the verdict.")
+    response_s: ResponseOut
+    incident_id: str | None = Field(description="The incident that it is part of.")
+    allowed_actions: list[Action] = Field(description="What the caller can do with it now.")
     media: MediaState = Field(description="Whether clips are still to come, are there, or will not come.")
     media_note: str | None
     snapshot_url: str | None
     clips: list[ClipOut]
-
-
-class EventTime(BaseModel):
-    start: float
-    raised: float
-
-
-class EventOut(BaseModel):
-    """A rule fired; a line of `events.jsonl`."""
-
-    id: str
-    camera: str
-    rule: str
-    kind: str
-    severity: Severity
-    zone: str | None = None
-    line: str | None = None
-    direction: Direction | None = None
-    label: str
-    track_ids: list[int]
-    media_time_s: EventTime
-    started_at: datetime | None
-    raised_at: datetime | None
-    recording: str | None
-    recording_time_s: float | None
-    measured: dict[str, MeasuredOut]
-    path: list[tuple[float, float, float]] = Field(description="media_time_s, x, y of the anchor; 0..1 of the picture.")
-    versions: dict[str, str]
-
-
-class ChangeOut(BaseModel):
-    version: int
-    action: Action
-    at: datetime
-    actor: str | None
-    reason: str | None
-    note: str | None
-
-
-class AlertDetailOut(AlertOut):
-    events: list[EventOut]
-    changes: list[ChangeOut]
 
 
 class AlertListOut(BaseModel):
@@ -204,32 +170,43 @@ class SiteOut(BaseModel):
 class HealthOut(BaseModel):
     status: Literal["ok", "degraded"]
     version: str
-    alerts: dict[str, int] = Field(description="Number of alerts by state.")
+    alerts: dict[str, int] | None = Field(default=None, description="Number of alerts by state.")
     cameras: dict[str, int] | None = Field(
-        default=None, description="How many cameras are `watched` and `connected`; null where none is run."
+        default=None, description="How many cameras are `watched` and `connected`; left out where none is run."
     )
 
 
-def alert_out(record: Record) -> AlertOut:
-    return AlertOut(**_fields(record))
+def alert_out(record: Record, principal: Principal | None = None) -> AlertOut:
+    """`principal`: whose possible actions are listed; without one, everybody's."""
+    return AlertOut(**alert_fields(record, principal))
 
 
-def alert_detail_out(record: Record) -> AlertDetailOut:
-    changes = [
-        ChangeOut(version=c.version, action=c.action, at=c.at, actor=c.actor, reason=c.reason, note=c.note)
-        for c in record.changes or ()
-    ]
-    events = [EventOut.model_validate(body) for body in record.events or ()]
-    return AlertDetailOut(**_fields(record), events=events, changes=changes)
+def _actions(record: Record, principal: Principal | None) -> list[Action]:
+    if principal is None:
+        return list(allowed_actions(record.alert))
+    may = principal.permissions
+    if "alerts.handle" not in may:
+        return []
+    actions = allowed_actions(
+        record.alert, principal.user, may_take="alerts.assign_others" in may, may_reopen="alerts.reopen" in may
+    )
+    return list(actions)
 
 
-def _fields(record: Record) -> dict[str, Any]:
+_HANDLING = (
+    "drill", "seen_at", "seen_by", "acknowledged_at", "acknowledged_by", "assignee", "closed_at", "closed_by",
+    "reopened", "reason", "note",
+)  # fmt: skip
+
+
+def alert_fields(record: Record, principal: Principal | None = None) -> dict[str, Any]:
+    """What `AlertOut` is made of."""
     alert = record.alert
     base = f"{PREFIX}/alerts/{quote(alert.alert_id, safe='')}"
     return {
         "alert_id": alert.alert_id,
         "version": alert.version,
-        "camera": alert.camera,
+        "camera": alert.camera or None,
         "rule": alert.rule,
         "kind": alert.kind,
         "severity": alert.severity,
@@ -245,11 +222,10 @@ def _fields(record: Record) -> dict[str, Any]:
         "ended_at": alert.ended_at,
         "received_at": record.received_at,
         "measured": {name: MeasuredOut(**pair) for name, pair in record.measured.items()},
-        "acknowledged_at": alert.acknowledged_at,
-        "closed_at": alert.closed_at,
-        "reason": alert.reason,
-        "note": alert.note,
-        "allowed_actions": list(allowed_actions(alert.state)),
+        **{name: getattr(alert, name) for name in _HANDLING},
+        "response_s": ResponseOut(**asdict(response_of(alert, record.received_at))),
+        "incident_id": record.incident_id,
+        "allowed_actions": _actions(record, principal),
         "media": record.media,
         "media_note": record.media_note,
         "snapshot_url": f"{base}/snapshot" if alert.snapshot else None,

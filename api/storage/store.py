@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -9,16 +10,25 @@ from typing import Any, cast
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session, object_session, selectinload
 
-from api.alerts import Action, Alert, Clip, State
+from api.alerts import Alert, Clip, State
+from api.journal import Subject
 from api.records import Change, Filters, ListPage, MediaState, Position, Record
 from api.storage.tables import AlertCountRow, AlertRow, ClipRow, EventRow
+from api.storage.tables_access import UserRow
 from api.storage.tables_journal import JournalRow
 
-_COPIED = (
-    "alert_id", "run", "camera", "rule", "kind", "severity", "zone", "line", "state", "version", "start_s", "end_s",
-    "first_raised_s", "started_at", "ended_at", "first_raised_at", "acknowledged_at", "closed_at", "reason", "note",
-    "snapshot",
+_FACTS = (
+    "alert_id", "run", "camera", "rule", "kind", "zone", "line", "first_raised_s", "first_raised_at", "drill",
 )  # fmt: skip
+"""What an alert is from its first event on; never written again."""
+_GROWN = ("version", "severity", "start_s", "end_s", "started_at", "ended_at")
+"""What a further event may change."""
+_HANDLED = (
+    "version", "state", "seen_at", "seen_by", "acknowledged_at", "acknowledged_by", "assignee", "closed_at",
+    "closed_by", "reopened", "reason", "note",
+)  # fmt: skip
+"""What guards may change."""
+_COPIED = (*_FACTS, *dict.fromkeys((*_GROWN, *_HANDLED)), "snapshot")
 """Fields that `Alert` and `AlertRow` share by name."""
 
 
@@ -40,21 +50,31 @@ def record_of(session: Session, row: AlertRow, *, whole: bool = False) -> Record
         media_note=row.media_note,
         events=tuple(event.body for event in row.events) if whole else None,
         changes=_changes(session, row) if whole else None,
+        incident_id=None if row.incident is None else row.incident.incident_id,
     )
-
-
-HANDLING = ("acknowledge", "resolve", "false_alarm")
 
 
 def _changes(session: Session, row: AlertRow) -> tuple[Change, ...]:
-    """What guards did with the alert: first as it was kept before there was a journal, then by the journal."""
-    earlier = [Change(c.version, cast(Action, c.action), c.at, c.actor, c.reason, c.note) for c in row.changes]
-    wanted = select(JournalRow).where(JournalRow.subject == "alert", JournalRow.subject_id == row.alert_id)
-    entries = session.scalars(wanted.where(JournalRow.action.in_(HANDLING)).order_by(JournalRow.seq))
-    return (
-        *earlier,
-        *(Change(e.version or 0, cast(Action, e.action), e.at, e.actor, e.reason, e.note) for e in entries),
-    )
+    """What happened to the alert: first as it was kept before there was a journal, then by the journal."""
+    earlier = [Change(0, c.version, c.action, c.at, "user", c.actor, c.reason, c.note, {}) for c in row.changes]
+    return (*earlier, *history(session, "alert", row.alert_id))
+
+
+def history(session: Session, subject: Subject, subject_id: str) -> list[Change]:
+    """What the journal says about one thing, oldest first."""
+    wanted = select(JournalRow).where(JournalRow.subject == subject, JournalRow.subject_id == subject_id)
+    return [
+        Change(e.seq, e.version or 0, e.action, e.at, e.actor_kind, e.actor, e.reason, e.note, json.loads(e.body))
+        for e in session.scalars(wanted.order_by(JournalRow.seq))
+    ]
+
+
+def active_users(session: Session, name: str | None = None) -> list[UserRow]:
+    """Those who can log in now, by name; with a name, this one alone."""
+    wanted = select(UserRow).where(UserRow.disabled.is_(False))
+    if name is not None:
+        wanted = wanted.where(UserRow.name == name)
+    return list(session.scalars(wanted.order_by(UserRow.name)))
 
 
 def find(session: Session, alert_id: str) -> AlertRow | None:
@@ -89,14 +109,26 @@ def add(session: Session, alert: Alert, first_event: Mapping[str, Any], received
     return row
 
 
-def update(row: AlertRow, alert: Alert) -> None:
-    """Writes what changed of the alert itself; events and clips are added by themselves."""
+def grown(row: AlertRow, alert: Alert) -> None:
+    """Writes what a further event changed; the event is added by itself."""
+    _write(row, alert, _GROWN)
+
+
+def handled(row: AlertRow, alert: Alert) -> None:
+    """Writes what somebody did with the alert; its facts stay as they are."""
+    _write(row, alert, _HANDLED)
+
+
+def _write(row: AlertRow, alert: Alert, names: tuple[str, ...]) -> None:
     session = object_session(row)
     assert session is not None
-    _count(session, row, -1)
-    for name in _COPIED:
+    moves = (row.state, row.severity) != (alert.state, alert.severity)
+    if moves:
+        _count(session, row, -1)
+    for name in names:
         setattr(row, name, getattr(alert, name))
-    _count(session, row, 1)
+    if moves:
+        _count(session, row, 1)
 
 
 def _count(session: Session, row: AlertRow, step: int) -> None:
@@ -139,7 +171,11 @@ def page(session: Session, filters: Filters, after: Position | None, limit: int)
     if after is not None:
         wanted = wanted.where(tuple_(AlertRow.sort_at, AlertRow.seq) < (after.sort_at, after.seq))
     wanted = wanted.order_by(AlertRow.sort_at.desc(), AlertRow.seq.desc()).limit(limit + 1)
-    loaded = wanted.options(selectinload(AlertRow.events).load_only(EventRow.event_id), selectinload(AlertRow.clips))
+    loaded = wanted.options(
+        selectinload(AlertRow.events).load_only(EventRow.event_id),
+        selectinload(AlertRow.clips),
+        selectinload(AlertRow.incident),
+    )
     rows = session.scalars(loaded).all()
     more = len(rows) > limit
     rows = rows[:limit]
