@@ -11,8 +11,10 @@ from pathlib import Path
 from api.access.accounts import Accounts
 from api.alerts import Policy
 from api.desk import Desk
+from api.heads import HEADS_FILE, Heads, begin
 from api.keys import KEY_FILE, SiteKeys
 from api.storage.database import open_database
+from api.storage.facets import note_said
 from api.storage.ledger import Clock, Ledger
 from api.stream import Feed
 
@@ -20,6 +22,7 @@ from api.stream import Feed
 @dataclass(frozen=True)
 class Services:
     ledger: Ledger
+    heads: Heads
     desk: Desk
     accounts: Accounts
     feed: Feed
@@ -40,10 +43,13 @@ def open_services(
     """
     keys = keys or SiteKeys.load_or_create(media_dir / KEY_FILE)
     ledger = Ledger(open_database(database), keys, now=now)
+    ledger.on_entry(note_said)
     feed = Feed(ledger)
     try:
+        begin(ledger, file=media_dir / HEADS_FILE)
         feed.start()
-        yield Services(ledger, Desk(ledger, media_dir=media_dir, policy=policy), feed)
+        desk = Desk(ledger, media_dir=media_dir, policy=policy)
+        yield Services(ledger, Heads(ledger, file=media_dir / HEADS_FILE), desk, Accounts(ledger, media_dir), feed)
     finally:
         feed.close()
         ledger.close()

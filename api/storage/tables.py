@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from api.storage.base import Base, Counter, UtcDateTime
@@ -15,12 +15,25 @@ class AlertRow(Base):
     """One alert as it stands now; the journal holds how it came there."""
 
     __tablename__ = "alert"
+    # The indexes of the list: see `api.storage.listing`. What few alerts have is indexed for those alone.
     __table_args__ = (
         UniqueConstraint("alert_id"),
         Index("ix_alert_order", "sort_at", "seq"),
         Index("ix_alert_rule", "camera", "rule", "seq"),
-        Index("ix_alert_state", "state", "sort_at", "seq"),
-    )
+        Index("ix_alert_cell", "facet_seq", "state", "severity", "sort_at", "seq"),
+        Index(
+            "ix_alert_assignee", "assignee", "facet_seq", "state", "sort_at", "seq",
+            sqlite_where=text("assignee IS NOT NULL"), postgresql_where=text("assignee IS NOT NULL"),
+        ),
+        Index(
+            "ix_alert_reason", "reason", "facet_seq", "state", "sort_at", "seq",
+            sqlite_where=text("reason IS NOT NULL"), postgresql_where=text("reason IS NOT NULL"),
+        ),
+        Index(
+            "ix_alert_drill", "facet_seq", "state", "sort_at", "seq",
+            sqlite_where=text("drill = 1"), postgresql_where=text("drill"),
+        ),
+    )  # fmt: skip
 
     seq: Mapped[int] = mapped_column(primary_key=True)
     """Order of arrival."""
@@ -59,6 +72,8 @@ class AlertRow(Base):
     drill: Mapped[bool] = mapped_column(default=False)
     """Raised while the site was practising."""
     incident_seq: Mapped[int | None] = mapped_column(ForeignKey("incident.seq"), index=True)
+    facet_seq: Mapped[int | None] = mapped_column(ForeignKey("alert_facet.seq"))
+    """Camera, rule, kind, zone, line and label as one number; set by `api.storage.facets` as the alert is added."""
     journal_seq: Mapped[int] = mapped_column(Counter, default=0)
     """Its newest entry in the journal; 0: none yet."""
     reason: Mapped[str | None] = mapped_column(String(32))
@@ -145,12 +160,53 @@ class IncidentRow(Base):
     alerts: Mapped[list[AlertRow]] = relationship(order_by="AlertRow.seq", back_populates="incident")
 
 
+class AlertFacetRow(Base):
+    """A combination of what never changes about an alert: a site has a few hundred of them, however many alerts.
+
+    The list finds its alerts through them, so that filters on names and the search for a text look at hundreds of rows
+    instead of a million.
+    """
+
+    __tablename__ = "alert_facet"
+    __table_args__ = (UniqueConstraint("camera", "rule", "kind", "zone", "line", "label"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    camera: Mapped[str] = mapped_column(String(64))
+    rule: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(64))
+    zone: Mapped[str] = mapped_column(String(64))
+    """Empty where there is none, as for `line`: databases take two missing values for different ones."""
+    line: Mapped[str] = mapped_column(String(64))
+    label: Mapped[str] = mapped_column(String(64))
+    before_s: Mapped[float] = mapped_column(default=0.0)
+    """The longest that any of its alerts began before its `sort_at`; kept by a trigger, as is `after_s`."""
+    after_s: Mapped[float] = mapped_column(default=0.0)
+    """The longest that any of its alerts went on after its `sort_at`."""
+
+
 class AlertCountRow(Base):
-    """How many alerts there are, kept up to date with each, so that counting a million costs nothing."""
+    """How many alerts there are, so that counting a million costs nothing; kept by triggers, whatever writes."""
 
     __tablename__ = "alert_count"
 
-    camera: Mapped[str] = mapped_column(String(64), primary_key=True)
+    facet_seq: Mapped[int] = mapped_column(ForeignKey("alert_facet.seq"), primary_key=True, autoincrement=False)
     state: Mapped[str] = mapped_column(String(16), primary_key=True)
     severity: Mapped[str] = mapped_column(String(16), primary_key=True)
     number: Mapped[int]
+
+
+class AlertNoteRow(Base):
+    """What was said about an alert, folded for the search; the words themselves are in the journal."""
+
+    __tablename__ = "alert_note"
+    # In the order of the list, and on SQLite nothing but that order: a search reads it from end to end.
+    __table_args__ = (Index("ix_alert_note_alert", "alert_seq"), {"sqlite_with_rowid": False})
+
+    sort_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    """Of its alert."""
+    alert_seq: Mapped[int] = mapped_column(
+        ForeignKey("alert.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 1, for each alert."""
+    folded: Mapped[str] = mapped_column(Text)
