@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.websockets import WebSocketState
 
 from api.errors import DeskError
 from api.schemas import ErrorOut
@@ -46,6 +47,27 @@ def failure(
     return JSONResponse(body, status_code=status, headers={"cache-control": "no-store", **(headers or {})})
 
 
+def answer_of(error: DeskError) -> JSONResponse:
+    return failure(error.status, error.code, str(error), error.details, _headers_of(error))
+
+
+def _headers_of(error: DeskError) -> dict[str, str]:
+    if error.status == 401:
+        return {"www-authenticate": "Bearer"}
+    wait_s = error.details.get("retry_after_s")
+    return {"retry-after": str(wait_s)} if error.status == 429 and wait_s is not None else {}
+
+
+async def _end(connection: WebSocket, answer: JSONResponse) -> None:
+    """Refuses a handshake with this answer, or ends what was accepted already."""
+    if connection.application_state == WebSocketState.CONNECTING:
+        if "websocket.http.response" in connection.scope.get("extensions", {}):
+            await connection.send_denial_response(answer)
+            return
+    if connection.application_state != WebSocketState.DISCONNECTED:
+        await connection.close(1008)
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for its `responses`; 400, 403 and 500 can come from every route."""
     return {
@@ -58,10 +80,13 @@ def install(app: FastAPI) -> None:
     """Gives this shape to everything that the application refuses or fails at."""
 
     @app.exception_handler(DeskError)
-    def of_desk(_: Request, error: DeskError) -> JSONResponse:
+    async def of_desk(connection: Request | WebSocket, error: DeskError) -> JSONResponse:
         if error.status >= 500:
             _log.error("%s", error)
-        return failure(error.status, error.code, str(error), error.details)
+        answer = answer_of(error)
+        if isinstance(connection, WebSocket):
+            await _end(connection, answer)
+        return answer
 
     @app.exception_handler(HTTPException)
     def of_http(_: Request, error: HTTPException) -> JSONResponse:

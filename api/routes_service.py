@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 
-from api.errors import UnavailableError
+from api.access.principal import Principal
+from api.access.requiring import principal_if_any, public, requires
+from api.errors import NotFoundError, UnavailableError
 from api.failures import documented
 from api.routes_alerts import desk_of
 from api.schemas import HealthOut, InputIn, InputOut, SiteOut
@@ -35,24 +38,32 @@ CameraCount = Callable[[], tuple[int, int]]
 """(cameras watched, cameras of them that are connected)."""
 
 
-@router.get("/health", operation_id="get_health", tags=["service"], responses=documented(503))
+@router.get(
+    "/health",
+    operation_id="get_health",
+    tags=["service"],
+    responses=documented(429, 503),
+    dependencies=[public()],
+    response_model_exclude_none=True,
+)
 def get_health(request: Request) -> HealthOut:
-    """Answers once the database can be read; `degraded` says that a camera is not watched."""
+    """Answers once the database can be read; `degraded` says that a camera is not watched. Needs no log-in; the numbers
+    are for those who may see all cameras."""
     counts = {str(state): number for state, number in desk_of(request).counts().items()}
     count: CameraCount | None = request.app.state.camera_count
-    if count is None:
-        return HealthOut(status="ok", version=request.app.version, alerts=counts)
-    watched, connected = count()
-    return HealthOut(
-        status="ok" if connected == watched else "degraded",
-        version=request.app.version,
-        alerts=counts,
-        cameras={"watched": watched, "connected": connected},
-    )
+    watched, connected = count() if count is not None else (0, 0)
+    health = HealthOut(status="ok" if connected == watched else "degraded", version=request.app.version)
+    principal = principal_if_any(request)
+    if principal is not None and principal.cameras is None:
+        if "alerts.read" in principal.permissions:
+            health.alerts = counts
+        if count is not None and "cameras.read" in principal.permissions:
+            health.cameras = {"watched": watched, "connected": connected}
+    return health
 
 
-@router.get("/site", operation_id="get_site", tags=["service"], responses=documented())
-def get_site(request: Request) -> SiteOut:
+@router.get("/site", operation_id="get_site", tags=["service"], responses=documented(401, 429))
+def get_site(request: Request, _: Annotated[Principal, requires("site.read")]) -> SiteOut:
     """The guarded property: its name, the time zone and the language in which it is shown."""
     site = request.app.state.site
     return SiteOut(name=site.name, timezone=str(site.timezone), language=site.language)
@@ -63,12 +74,14 @@ def get_site(request: Request) -> SiteOut:
     operation_id="post_input",
     status_code=202,
     tags=["inputs"],
-    responses=documented(404, 413, 415, 422, 503),
+    responses=documented(401, 404, 413, 415, 422, 429, 503),
 )
-def post_input(request: Request, body: InputIn) -> InputOut:
+def post_input(request: Request, body: InputIn, principal: Annotated[Principal, requires("inputs.write")]) -> InputOut:
     """Tells the rules of a line something, such as that one passage is authorised."""
     sink: InputSink | None = request.app.state.on_input
     if sink is None:
         raise UnavailableError("No camera is running here: there is nobody to take inputs.")
+    if not principal.sees(body.camera):
+        raise NotFoundError(f"There is no camera {body.camera}.")
     sink(InputMessage(body.camera, body.line, body.kind, body.at or datetime.now(UTC)))
     return InputOut(accepted=True)

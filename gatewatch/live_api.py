@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +14,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
 
+from api.access.principal import Principal
+from api.access.requiring import requires
 from api.failures import documented
 from api.schemas import PREFIX
 from gatewatch.live_board import Board
@@ -81,16 +84,16 @@ def add_live_routes(app: FastAPI, board: Board) -> None:
     registry.register(_BoardCollector(board))
     router = APIRouter()
 
-    @router.get(f"{PREFIX}/cameras", operation_id="list_cameras", tags=["service"], responses=documented())
-    def list_cameras() -> CamerasOut:
+    @router.get(f"{PREFIX}/cameras", operation_id="list_cameras", tags=["service"], responses=documented(401, 429))
+    def list_cameras(principal: Annotated[Principal, requires("cameras.read")]) -> CamerasOut:
         """Every camera of the site and how it is doing now, once a second."""
         return CamerasOut(
-            items=[CameraOut(**asdict(camera)) for camera in board.cameras()],
+            items=[CameraOut(**asdict(camera)) for camera in board.cameras() if principal.sees(camera.camera)],
             workers=[WorkerOut(**asdict(worker)) for worker in board.workers()],
         )
 
     @router.get("/metrics", include_in_schema=False)
-    def get_metrics() -> Response:
+    def get_metrics(_: Annotated[Principal, requires("metrics.read")]) -> Response:
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     app.include_router(router)

@@ -51,6 +51,8 @@ PERMISSIONS_OF: Mapping[Role, frozenset[Permission]] = {
     ),
 }  # fmt: skip
 """The permission matrix; docs/access.md shows it, and a test holds the two together."""
+SITE_WIDE: frozenset[Permission] = frozenset({"users.write", "tokens.all", "metrics.read"})
+"""What cannot be done for some cameras only: nobody who is limited to cameras may do it, whatever the role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,9 @@ class Authenticator(Protocol):
         ...
 
 
-def permissions_of(role: Role, wanted: Iterable[Permission] | None = None) -> frozenset[Permission]:
-    """What a role may do, narrowed to what is wanted."""
-    own = PERMISSIONS_OF[role]
+def permissions_of(
+    role: Role, wanted: Iterable[Permission] | None = None, *, cameras: frozenset[str] | None = None
+) -> frozenset[Permission]:
+    """What a role may do, narrowed to what is wanted and to what can be done with some cameras alone (None: all)."""
+    own = PERMISSIONS_OF[role] if cameras is None else PERMISSIONS_OF[role] - SITE_WIDE
     return own if wanted is None else own & frozenset(wanted)

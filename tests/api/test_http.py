@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -19,16 +17,11 @@ from api.desk import Desk
 from api.errors import NotFoundError, UnavailableError
 from api.routes_service import InputMessage
 from api.services import Services
+from tests.api.kit import client_as
 from tests.api.scenes import Site, crossing, make_event, snapshot_of
 
 V1 = "/api/v1"
 ERRORS = {"error"}
-
-
-@pytest.fixture
-def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app, base_url="http://127.0.0.1:8400", raise_server_exceptions=False) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -280,9 +273,8 @@ class TestInputs:
                 raise UnavailableError("The camera's queue is full.")
             taken.append(message)
 
-        with TestClient(
-            create_app(services, site=Site(), version="1.2.3", on_input=take), base_url="http://localhost"
-        ) as client:
+        app = create_app(services, site=Site(), version="1.2.3", on_input=take)
+        with client_as(app, services, "integrator") as client:
             response = client.post(f"{V1}/inputs", json=self.BODY)
             assert (response.status_code, response.json()) == (202, {"accepted": True})
             refused(client.post(f"{V1}/inputs", json=self.BODY | {"camera": "unknown"}), 404, "not_found")
