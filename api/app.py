@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import JSONResponse
@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from api import (
     failures,
     routes_alerts,
+    routes_journal,
     routes_media,
     routes_oidc,
     routes_page,
@@ -21,6 +22,8 @@ from api import (
     routes_stream_ws,
 )
 from api.access.authenticate import SignedIn
+from api.access.oidc import OidcLogin
+from api.access.oidc_settings import OidcSettings
 from api.access.principal import Authenticator, Principal
 from api.access.requiring import public, requires
 from api.guard import LOCAL_HOSTS, Guard
@@ -28,10 +31,6 @@ from api.routes_service import CameraCount, InputSink
 from api.schemas import PREFIX
 from api.services import Services
 from api.strictness import HeadAsGet, StrictTransport, only_what_is_known
-
-if TYPE_CHECKING:
-    from api.access.oidc import OidcLogin
-    from api.access.oidc_settings import OidcSettings
 
 DESCRIPTION = """\
 Alerts of a guarded site: list them, look at their pictures and clips, handle them.
@@ -88,10 +87,10 @@ def create_app(
     app.state.on_input = on_input
     app.state.authenticator = authenticator or SignedIn(services.accounts)
     app.state.camera_count = camera_count
-    app.state.oidc = _oidc_login(oidc, services)
+    app.state.oidc = None if oidc is None else OidcLogin(oidc, services.ledger.keys, now=services.ledger.now)
     api = APIRouter(prefix=PREFIX)
     for module in (
-        routes_alerts, routes_reasons, routes_media, routes_oidc, routes_service, routes_stream, routes_stream_ws,
+        routes_alerts, routes_journal, routes_reasons, routes_media, routes_oidc, routes_service, routes_stream, routes_stream_ws,
     ):  # fmt: skip
         api.include_router(module.router)
     app.include_router(api)
@@ -102,14 +101,6 @@ def create_app(
     app.add_middleware(StrictTransport)
     failures.install(app)
     return app
-
-
-def _oidc_login(settings: OidcSettings | None, services: Services) -> OidcLogin | None:
-    if settings is None:
-        return None
-    from api.access.oidc import OidcLogin  # What it needs takes half a second to import.
-
-    return OidcLogin(settings, services.ledger.keys, now=services.ledger.now)
 
 
 def _tell_document(app: FastAPI) -> None:

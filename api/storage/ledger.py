@@ -24,18 +24,25 @@ from api.storage.database import lock_for_writing
 from api.storage.tables_journal import JournalRow, JournalTipRow
 
 Clock = Callable[[], datetime]
+Head = tuple[int, str]
+"""(seq, hash) of an entry."""
+SEAL_BROKEN = "seal_broken"
+"""The action of the entry that says that the journal was not as it was left."""
 
 
 class Write:
     """A transaction that changes something; made by `Ledger.writing`."""
 
-    def __init__(self, session: Session, at: datetime, keys: SiteKeys, hooks: Sequence[EntryHook]) -> None:
+    def __init__(
+        self, session: Session, at: datetime, keys: SiteKeys, hooks: Sequence[EntryHook], known: Head | None = None
+    ) -> None:
         self.session = session
         self.at = at
         """The moment of everything that this transaction does."""
         self.entries: list[Entry] = []
         self._keys = keys
         self._hooks = hooks
+        self._known = known
         self._tip: JournalTipRow | None = None
 
     def journal(
@@ -73,7 +80,42 @@ class Write:
             tip = JournalTipRow(id=1, seq=0, hash=GENESIS, mac="")
             self.session.add(tip)
         self._tip = tip
+        found = (tip.seq, tip.hash)
+        if self._known == found and (tip.seq == 0 or self._sealed(tip)):
+            return tip
+        wrong = self._what_is_wrong(tip)
+        if wrong is not None:
+            # Going on keeps the site guarded; the entry keeps what was found from being sealed as if it were whole.
+            tip.seq, tip.hash = self._go_on_from()
+            body = {"found": {"seq": found[0], "hash": found[1]}, "expected": self._known, "what": wrong}
+            self.journal(SYSTEM, "journal", str(tip.seq + 1), SEAL_BROKEN, body)
         return tip
+
+    def _sealed(self, tip: JournalTipRow) -> bool:
+        return self._keys.sealed(tip_text(tip.seq, tip.hash), tip.mac)
+
+    def _what_is_wrong(self, tip: JournalTipRow) -> str | None:
+        """Whether somebody else wrote into the journal; without this, the next entry would seal what he wrote."""
+        last = self._entry_at(None)
+        if tip.seq == 0:
+            return None if last is None and self._known is None else "the journal's tip is missing"
+        if not self._sealed(tip):
+            return "the seal of the journal's tip does not hold"
+        if last != (tip.seq, tip.hash):
+            return "the journal does not end at its tip"
+        if self._known is not None and self._entry_at(self._known[0]) != self._known:
+            return "the journal no longer holds the last entry that was written"
+        return None
+
+    def _entry_at(self, seq: int | None) -> Head | None:
+        """Of this entry, or of the last there is."""
+        wanted = select(JournalRow.seq, JournalRow.hash)
+        wanted = wanted.order_by(JournalRow.seq.desc()).limit(1) if seq is None else wanted.where(JournalRow.seq == seq)
+        row = self.session.execute(wanted).one_or_none()
+        return None if row is None else (row.seq, row.hash)
+
+    def _go_on_from(self) -> Head:
+        return max(self._entry_at(None) or (0, GENESIS), self._known or (0, GENESIS))
 
 
 EntryHook = Callable[[Write, Entry], None]
@@ -93,6 +135,7 @@ class Ledger:
         self._engine = engine
         self._reader = engine.execution_options(reads_only=True)
         self._writer = threading.Lock()
+        self._tip: Head | None = None
         self._hooks: list[EntryHook] = []
         self._finishers: list[Finisher] = []
         self._listeners: list[Listener] = []
@@ -127,11 +170,12 @@ class Ledger:
         with self._writer:
             with _unavailable(), Session(self._engine, expire_on_commit=False) as session, session.begin():
                 lock_for_writing(session)
-                write = Write(session, self.now(), self.keys, self._hooks)
+                write = Write(session, self.now(), self.keys, self._hooks, self._tip)
                 yield write
                 for finish in self._finishers:
                     finish(write)
             if write.entries:
+                self._tip = (write.entries[-1].seq, write.entries[-1].hash)
                 for listener in self._listeners:
                     listener(write.entries)
 
