@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
@@ -20,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import InvalidError
 from api.schemas import PREFIX
 
+OTHER_PARAMETERS = "x-other-parameters"
+"""In a route's `openapi_extra`, with the value `ignored`: query parameters that it does not know are passed over."""
 HSTS = "max-age=31536000"
 _DEEP = 64
 
@@ -92,8 +93,11 @@ def _taken(scope: Scope) -> bool:
 
 def _of_query(connection: HTTPConnection, route: APIRoute | APIWebSocketRoute) -> Iterator[dict[str, Any]]:
     known = _query_of(route)
+    lenient = (getattr(route, "openapi_extra", None) or {}).get(OTHER_PARAMETERS) == "ignored"
     seen: set[str] = set()
     for name, value in connection.query_params.multi_items():
+        if name not in known and lenient:
+            continue
         if name not in known:
             words = f"there is no such parameter here; expected {', '.join(sorted(known)) or 'none'}"
             yield _problem(["query", name[:64]], words, "unknown_parameter")
@@ -138,10 +142,13 @@ def _usable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-@lru_cache(maxsize=1024)
 def _query_of(route: APIRoute | APIWebSocketRoute) -> dict[str, bool]:
     """Every query parameter of a route, and whether it may be given several times."""
-    return dict(_query_fields(route.dependant))
+    # Kept with the route, as routes cannot be keys.
+    kept: dict[str, bool] | None = vars(route).get("_query_parameters")
+    if kept is None:
+        kept = vars(route)["_query_parameters"] = dict(_query_fields(route.dependant))
+    return kept
 
 
 def _query_fields(dependant: Dependant) -> Iterator[tuple[str, bool]]:

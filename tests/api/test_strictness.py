@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -12,12 +10,6 @@ from api.desk import Desk
 from tests.api.scenes import make_event, serving
 
 V1 = "/api/v1"
-
-
-@pytest.fixture
-def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app, base_url="http://127.0.0.1:8400", raise_server_exceptions=False) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(
