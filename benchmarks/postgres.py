@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own, out of the installed programs, for measurements and tests: gone when the block ends."""
+"""A PostgreSQL server of its own, out of the installed programs, for measurements and tests; gone with the block."""
 
 from __future__ import annotations
 

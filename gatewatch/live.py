@@ -16,7 +16,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class RunOptions:
     data: Path
     host: str = "127.0.0.1"
     port: int = PORT
+    database: str | None = field(default=None, repr=False)
+    """An SQLite file or a `postgresql://` address; None: a file in `data`. May hold a password."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names by which clients may call."""
     ring_mb: int = 64
@@ -72,7 +74,9 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         policy = Policy(
             cooldowns={(name, rule.name): rule.cooldown_s for name, c in site.cameras.items() for rule in c.rules}
         )
-        services = stack.enter_context(open_services(options.data / DATABASE, media_dir=options.data, policy=policy))
+        database = options.database or options.data / DATABASE
+        services = stack.enter_context(open_services(database, media_dir=options.data, policy=policy))
+        services.ledger.run_alone()
         desk = services.desk
         board = Board(tuple(site.cameras))
         live = LiveDesk(site, desk, board, say_line)

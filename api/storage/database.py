@@ -5,20 +5,19 @@ from __future__ import annotations
 import sqlite3
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from api.errors import DeskError
-
-WRITER_LOCK = 0x6761_7465
-"""The advisory lock (PostgreSQL) that every writing transaction holds."""
+from api.storage import postgresql
 
 
 def open_database(where: Path | str) -> Engine:
@@ -32,13 +31,15 @@ def open_database(where: Path | str) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = _sqlite(url, Path(url.database or ""))
     elif url.get_backend_name() == "postgresql":
-        engine = _postgresql(url)
+        engine = postgresql.engine_of(url)
     else:
         raise DeskError(f"{shown}: expected an SQLite file or a postgresql:// address as the database.")
     try:
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                postgresql.prepare_to_migrate(connection, shown)
             _migrate(connection, shown)
-    except DatabaseError as error:
+    except DBAPIError as error:
         engine.dispose()
         raise DeskError(f"{shown}: cannot be used as the database: {_sentence(error)}.") from None
     except DeskError:
@@ -48,10 +49,48 @@ def open_database(where: Path | str) -> Engine:
 
 
 def lock_for_writing(session: Session) -> None:
-    """Makes a PostgreSQL transaction wait until no other one writes: the journal has one order. SQLite's writers
-    take their lock as they begin."""
+    """Makes a transaction wait until no other one writes. SQLite's writers take their lock as they begin."""
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+        postgresql.lock_for_writing(session)
+
+
+def for_reading(engine: Engine) -> Engine:
+    """The same database, each transaction of which sees it as it stands at one moment and changes nothing."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(reads_only=True)
+
+
+class SoleRun(Protocol):
+    """Held by the one `gatewatch run` that writes to a database."""
+
+    def check(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def run_alone(engine: Engine) -> SoleRun:
+    """Raises DeskError where another run holds the database."""
+    if engine.dialect.name == "postgresql":
+        return postgresql.SoleRun(engine)
+    return _FileRun(Path(engine.url.database or ""))
+
+
+class _FileRun:
+    def __init__(self, database: Path) -> None:
+        import fcntl
+
+        self._file = database.with_name(f"{database.name}.lock").open("w", encoding="ascii")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise DeskError(f"{database}: another gatewatch run writes to this database: only one may.") from None
+
+    def check(self) -> None:
+        """The lock lasts as long as the file is open."""
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _url(where: Path | str) -> tuple[URL, str]:
@@ -62,8 +101,8 @@ def _url(where: Path | str) -> tuple[URL, str]:
         url = make_url(where)
     except ArgumentError:
         raise DeskError("The database: expected an SQLite file or a postgresql:// address.") from None
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername == "postgres":
+        url = url.set(drivername="postgresql")
     return url, url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
@@ -78,16 +117,7 @@ def _sqlite(url: URL, path: Path) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
-    try:
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30)
-    except ModuleNotFoundError:
-        raise DeskError(
-            "PostgreSQL needs the extra `postgresql` (pip install 'gatewatch[postgresql]'), which is not installed."
-        ) from None
-
-
-def _sentence(error: DatabaseError) -> str:
+def _sentence(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split()).rstrip(".")
 
 

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from api.errors import UnavailableError
 from api.journal import GENESIS, SYSTEM, Actor, Entry, Subject, canonical, hash_of, tip_text
 from api.keys import SiteKeys
-from api.storage.database import lock_for_writing
+from api.storage.database import SoleRun, for_reading, lock_for_writing, run_alone
 from api.storage.tables_journal import JournalRow, JournalTipRow
 
 Clock = Callable[[], datetime]
@@ -133,7 +134,8 @@ class Ledger:
         self.keys = keys
         self.now = now
         self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+        self._reader = for_reading(engine)
+        self._sole: SoleRun | None = None
         self._writer = threading.Lock()
         self._tip: Head | None = None
         self._hooks: list[EntryHook] = []
@@ -169,6 +171,8 @@ class Ledger:
         """One transaction, all or nothing. Raises UnavailableError where the database is busy or its disk is full."""
         with self._writer:
             with _unavailable(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+                if self._sole is not None:
+                    self._sole.check()
                 lock_for_writing(session)
                 write = Write(session, self.now(), self.keys, self._hooks, self._tip)
                 yield write
@@ -185,9 +189,16 @@ class Ledger:
         with _unavailable(), Session(self._reader) as session:
             yield session
 
+    def run_alone(self) -> None:
+        """From now on no other `gatewatch run` starts on this database, until `close`. Raises DeskError."""
+        with _unavailable():
+            self._sole = run_alone(self._engine)
+
     def close(self) -> None:
         """Waits for the write that is under way, then closes the database."""
         with self._writer:
+            if self._sole is not None:
+                self._sole.close()
             self._engine.dispose()
 
 
@@ -233,8 +244,14 @@ def _row_of(entry: Entry, text: str) -> JournalRow:
 def _unavailable() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise UnavailableError(f"The database cannot be used now: {error.orig}.") from error
+    except (OperationalError, InterfaceError) as error:
+        raise UnavailableError(f"The database cannot be used now: {_one_line(error)}.") from error
+    except PoolTimeoutError:
+        raise UnavailableError("The database cannot be used now: too many requests wait for it.") from None
+
+
+def _one_line(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split()).rstrip(".")
 
 
 __all__ = [

@@ -25,6 +25,17 @@ def run(
         Path,
         typer.Option("--data", metavar="DIR", envvar="GATEWATCH_DATA", help="Folder for alerts, snapshots and clips."),
     ] = Path("gatewatch-data"),
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            metavar="FILE|URL",
+            envvar="GATEWATCH_DATABASE",
+            show_default=False,
+            help="Where alerts are kept: an SQLite file (default: in DIR) or postgresql://user:password@host/name; "
+            "an address with a password is better given by the variable.",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Where to serve; there is no login, so keep it local.")
     ] = "127.0.0.1",
@@ -48,7 +59,7 @@ def run(
 
     level = logging.getLevelName(logging.getLogger().level).lower()
     options = RunOptions(
-        data=data, host=host, port=port, allowed_hosts=tuple(allow_host or ()), ring_mb=ring_mb,
+        data=data, database=database, host=host, port=port, allowed_hosts=tuple(allow_host or ()), ring_mb=ring_mb,
         log_level=next((known for known in LEVELS if known == level), "warning"),
     )  # fmt: skip
     run_site(load_site(site), options, say_line=print_line)
