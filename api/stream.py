@@ -312,7 +312,8 @@ class Reader:
         if found is not None:
             return found
         async with self._loop.reading:
-            return self._feed.after(self.position) or await run_in_threadpool(self._feed.read, self.position)
+            found = self._feed.after(self.position)  # Meanwhile the ring may have been begun anew.
+            return await run_in_threadpool(self._feed.read, self.position) if found is None else found
 
 
 def _render(entry: Entry, alerts: Mapping[str, Record]) -> Rendered:
