@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from api import (
     failures,
     routes_alerts,
+    routes_incidents,
     routes_journal,
     routes_media,
     routes_oidc,
@@ -90,7 +91,8 @@ def create_app(
     app.state.oidc = None if oidc is None else OidcLogin(oidc, services.ledger.keys, now=services.ledger.now)
     api = APIRouter(prefix=PREFIX)
     for module in (
-        routes_alerts, routes_journal, routes_reasons, routes_media, routes_oidc, routes_service, routes_stream, routes_stream_ws,
+        routes_alerts, routes_incidents, routes_reasons, routes_media, routes_journal,
+        routes_oidc, routes_service, routes_stream, routes_stream_ws,
     ):  # fmt: skip
         api.include_router(module.router)
     app.include_router(api)

@@ -85,7 +85,7 @@ def get_alert(request: Request, response: Response, alert_id: AlertId, principal
 def list_assignees(request: Request, alert_id: AlertId, principal: Handler) -> AssigneesOut:
     """Who could take the alert: users who may handle alerts and see its camera."""
     found = desk_of(request).assignees(alert_id, principal)
-    return AssigneesOut(items=[AssigneeOut(user=name, display_name=shown) for name, shown in found])
+    return AssigneesOut(items=[AssigneeOut(name=name, display_name=shown) for name, shown in found])
 
 
 @router.post("/{alert_id}/seen", operation_id="mark_seen", responses=_UNGUARDED)

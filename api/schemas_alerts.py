@@ -54,7 +54,7 @@ class NoteIn(In):
 
 
 class AssigneeOut(BaseModel):
-    user: str
+    name: str
     display_name: str
 
 

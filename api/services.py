@@ -12,7 +12,9 @@ from api.access.accounts import Accounts
 from api.alerts import Policy
 from api.desk import Desk
 from api.heads import HEADS_FILE, Heads, begin
+from api.incidents import Incidents
 from api.keys import KEY_FILE, SiteKeys
+from api.reasons import Reasons
 from api.storage.database import open_database
 from api.storage.facets import note_said
 from api.storage.ledger import Clock, Ledger
@@ -24,6 +26,7 @@ class Services:
     ledger: Ledger
     heads: Heads
     desk: Desk
+    incidents: Incidents
     accounts: Accounts
     feed: Feed
 
@@ -35,6 +38,7 @@ def open_services(
     media_dir: Path,
     keys: SiteKeys | None = None,
     policy: Policy | None = None,
+    reasons: Reasons | None = None,
     now: Clock = lambda: datetime.now(UTC),
 ) -> Iterator[Services]:
     """`database`: an SQLite file or a `postgresql://` address. `keys`: by default those of `media_dir`, made if absent.
@@ -48,8 +52,9 @@ def open_services(
     try:
         begin(ledger, file=media_dir / HEADS_FILE)
         feed.start()
-        desk = Desk(ledger, media_dir=media_dir, policy=policy)
-        yield Services(ledger, Heads(ledger, file=media_dir / HEADS_FILE), desk, Accounts(ledger, media_dir), feed)
+        desk = Desk(ledger, media_dir=media_dir, policy=policy, reasons=reasons)
+        heads, accounts = Heads(ledger, file=media_dir / HEADS_FILE), Accounts(ledger, media_dir)
+        yield Services(ledger, heads, desk, Incidents(ledger), accounts, feed)
     finally:
         feed.close()
         ledger.close()
