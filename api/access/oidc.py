@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 import threading
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,17 +22,24 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from api.access.accounts import Accounts, UserChange
 from api.access.oidc_provider import OidcRefusedError, Provider
 from api.access.oidc_settings import OidcSettings
 from api.access.principal import Role
-from api.errors import DeskError, ForbiddenError
+from api.access.sessions import Login
+from api.access.users import User
+from api.errors import ConflictError, DeskError, ForbiddenError, StaleError, UnavailableError
+from api.journal import Actor
 from api.keys import SiteKeys
+from api.storage import people
 
 FLOW_S = 600
 """How long somebody may take to log in at the provider."""
 LOCAL_PATH = r"^/([A-Za-z0-9._~!$&'()*+,;=:@%?#-][A-Za-z0-9._~!$&'()*+,;=:@%?#/-]*)?$"
 """A place on this server: one slash, then neither another one nor a backslash, which browsers take for one."""
 _REMEMBERED = 4096
+_TRIES = 5
+_NAMES = 100
 _HEADER = {"alg": "dir", "enc": "A256GCM"}
 
 
@@ -126,13 +134,13 @@ class OidcLogin:
         role = settings.role_of(claim_at(known, settings.role_claim))
         if role is None:
             raise ForbiddenError(
-                f"Your account is in no group that may use Gatewatch: none of what its claim {settings.role_claim} holds "
-                "is mapped to a role here; ask your administrator.",
+                "Your account is in no group that may use Gatewatch: nothing that its claim "
+                f"{settings.role_claim} holds is mapped to a role here; ask your administrator.",
                 {"claim": settings.role_claim},
                 code="oidc_no_role",
             )
         cameras = None
-        if settings.cameras_claim is not None:
+        if settings.cameras_claim is not None and role != "administrator":  # who looks after the whole site
             try:
                 cameras = settings.cameras_of(claim_at(known, settings.cameras_claim))
             except DeskError as error:
@@ -141,7 +149,48 @@ class OidcLogin:
                 ) from None
         name = next((str(known[key]) for key in (settings.name_claim, "email", "sub") if known.get(key)), "user")
         shown = str(known.get("name") or name)
-        return Identity(settings.issuer, claims["sub"], name, _plain(shown)[:128] or name, role, cameras)
+        return Identity(settings.issuer, claims["sub"], name, _plain(shown)[:128], role, cameras)
+
+
+def admit(accounts: Accounts, who: Identity, origin: str | None) -> Login:
+    """A session for whom the provider vouches for; makes the user at the first log-in, and lets role, cameras and
+    displayed name follow the provider at each. Raises NotAuthenticatedError for a disabled user, ForbiddenError where
+    the last administrator would lose that role.
+    """
+    actor = Actor("external", "oidc", origin)
+    for _ in range(_TRIES):
+        try:
+            user = accounts.users.of_provider(who.issuer, who.subject) or _made(accounts, who, actor)
+            if not user.disabled:
+                cameras = None if who.cameras is None else sorted(who.cameras)
+                change = UserChange(display_name=who.display_name or user.name, role=who.role, cameras=cameras)
+                accounts.users.change(user.name, change, actor=actor, by=None, expected_version=user.version)
+            return accounts.sessions.open_for(user.name, origin, how="oidc")
+        except (ConflictError, StaleError):
+            continue  # Somebody else made or changed this user in the same moment.
+    raise UnavailableError("This user is being changed just now: log in again.")
+
+
+def _made(accounts: Accounts, who: Identity, actor: Actor) -> User:
+    cameras = None if who.cameras is None else sorted(who.cameras)
+    base = user_name_of(who.name)
+    for number in range(1, _NAMES):
+        name = base if number == 1 else f"{base[:58]}-{number}"
+        with accounts.ledger.reading() as session:
+            if people.user_named(session, name) is not None:
+                continue  # A local user, or another provider's: never the same person by name alone.
+        user, _ = accounts.users.create(
+            name, who.role, actor=actor, display_name=who.display_name, cameras=cameras,
+            provider=(who.issuer, who.subject),
+        )  # fmt: skip
+        return user
+    raise ForbiddenError(f"There are too many users called {base}.", {"user": base}, code="oidc_no_name")
+
+
+def user_name_of(name: str) -> str:
+    """What a user may be called here, made from what the provider calls them."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._@-]+", "-", plain).strip("-._@")[:64].rstrip("-._@") or "user"
 
 
 def claim_at(claims: Mapping[str, Any], path: str) -> Any:

@@ -117,7 +117,7 @@ class OidcSettings(BaseSettings):
         return next((role for role in ROLES if role == found), None)
 
     def cameras_of(self, claim: object) -> frozenset[str] | None:
-        """The cameras that the claim names; None for all, which is `*`. Raises DeskError for a claim of another form."""
+        """The cameras that the claim names; None for all, which is `*`. Raises DeskError where it names none."""
         names = frozenset(claim.replace(",", " ").split() if isinstance(claim, str) else _texts(claim))
         if not names:
             raise DeskError(f"The claim {self.cameras_claim} names no camera.")
