@@ -1,33 +1,35 @@
-"""The review page: a few files, sent as they are."""
+"""The page of the alert desk: the files of `api/page/`, sent as they are."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
 router = APIRouter(include_in_schema=False)
 
-_FILES = {
-    "": ("index.html", "text/html; charset=utf-8"),
-    "page/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "page/view.js": ("view.js", "text/javascript; charset=utf-8"),
-    "page/words.js": ("words.js", "text/javascript; charset=utf-8"),
-    "page/style.css": ("style.css", "text/css; charset=utf-8"),
-    "page/texts.json": ("texts.json", "application/json"),
-    "page/icon.svg": ("icon.svg", "image/svg+xml"),
+_START = "index.html"
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
 }
 
 
-def _serve(name: str, media_type: str) -> None:
-    content = files("api").joinpath("page", name).read_bytes
-
+def _sender(content: Callable[[], bytes], media_type: str) -> Callable[[], Response]:
     def send() -> Response:
         return Response(content(), media_type=media_type, headers={"cache-control": "no-cache"})
 
-    path = "/" + next(address for address, (file, _) in _FILES.items() if file == name)
-    router.add_api_route(path, send, methods=["GET", "HEAD"], name=name)
+    return send
 
 
-for _name, _media_type in _FILES.values():
-    _serve(_name, _media_type)
+for _file in sorted(files("api").joinpath("page").iterdir(), key=lambda file: file.name):
+    _suffix = "." + _file.name.rpartition(".")[2]
+    if _suffix in _MEDIA_TYPES:
+        _path = "/" if _file.name == _START else f"/page/{_file.name}"
+        router.add_api_route(
+            _path, _sender(_file.read_bytes, _MEDIA_TYPES[_suffix]), methods=["GET", "HEAD"], name=_file.name
+        )

@@ -1,45 +1,57 @@
-// Draws alerts. All that comes from the server goes in as text, never as markup.
+// Draws alerts.
 
-import { measuredText, mediaTime, moment, number, place, say, when, word } from "./words.js";
-
-// An element with properties, attributes (names with a dash, role, for) and children.
-export function el(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (value === null || value === undefined) continue;
-    if (name in element && !name.includes("-")) element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
+import { el } from "./dom.js";
+import { page } from "./state.js";
+import { history, responses } from "./history.js";
+import {
+  cameraName, joinWords, measuredText, mediaTime, moment, number, place, say, when, word,
+} from "./words.js";
 
 const badge = (group, value) => el("span", { className: `badge ${group}-${value}` }, word(group, value));
+export const person = (name) => (name === page.me?.name ? say("me") : page.names?.[name] ?? name);
 
 function thumbnail(alert) {
   if (!alert.snapshot_url) return el("span", { className: "thumb none", "aria-hidden": "true" });
   return el("img", {
-    className: "thumb", src: `${alert.snapshot_url}?width=240`, alt: "", loading: "lazy", width: 120, height: 90,
+    className: "thumb", src: `${alert.snapshot_url}?width=240`, alt: "", loading: "lazy", width: 112, height: 80,
   });
 }
 
-export function listItem(alert, selected) {
+// Who has it in hand, or the state where nobody has.
+function stateWords(alert) {
+  const text = alert.state === "in_progress" && alert.assignee
+    ? say("with", { who: person(alert.assignee) }) : word("state", alert.state);
+  return el("span", { className: `badge state-${alert.state}${alert.assignee === page.me?.name ? " is-mine" : ""}` }, text);
+}
+
+export function listItem(alert, selected, marked) {
   const events = alert.event_ids.length;
   const item = el("li", {
     id: `row-${alert.alert_id}`, className: `row severity-edge-${alert.severity} is-${alert.state}`, role: "option",
-    "aria-selected": String(selected),
+    "aria-selected": String(selected), "aria-checked": String(marked),
   },
-  thumbnail(alert),
+  el("div", { className: "row-picture" }, thumbnail(alert),
+    el("span", { className: "mark", title: say("mark"), "aria-hidden": "true" }, el("span", {}, marked ? "✓" : ""))),
   el("div", { className: "row-text" },
     el("div", { className: "row-top" }, el("strong", {}, word("kind", alert.kind)), badge("severity", alert.severity)),
     el("div", { className: "row-top" },
-      el("span", { className: "row-rule" }, `${alert.rule} · ${place(alert)}`), badge("state", alert.state)),
+      el("span", { className: "row-rule" }, joinWords(alert.rule, place(alert))), stateWords(alert)),
     el("div", { className: "row-measured" }, measuredText(alert.measured)),
     el("div", { className: "row-bottom" },
-      el("span", {}, `${alert.camera} · ${when(alert)}`),
-      events > 1 ? el("span", {}, say("events_n", { n: events })) : null)));
+      el("span", {}, `${cameraName(alert)} · ${when(alert)}`),
+      joinWords(alert.drill ? say("in_drill") : "", events > 1 ? say("events_n", { n: events }) : "",
+        alert.incident_id ? say("in_incident") : ""))));
   item.dataset.id = alert.alert_id;
   return item;
+}
+
+export function stateButton(choice, count, chosen) {
+  const name = choice === "all" || choice === "open" ? say(choice) : word("state", choice);
+  const button = el("button", {
+    type: "button", className: `state-choice choice-${choice}`, "aria-pressed": String(chosen),
+  }, el("span", {}, name), el("b", {}, String(count)));
+  button.dataset.state = choice;
+  return button;
 }
 
 function facts(alert) {
@@ -47,8 +59,9 @@ function facts(alert) {
   const rows = [
     ["time", when(alert)],
     ["measured", measuredText(alert.measured)],
+    ["said", first?.text],
     ["object", word("label", alert.label)],
-    ["camera", alert.camera],
+    ["camera", cameraName(alert)],
     ["rule", alert.rule],
     [alert.line ? "line" : "zone", alert.line ?? alert.zone ?? "–"],
   ];
@@ -58,8 +71,8 @@ function facts(alert) {
     rows.push(["recording", say("recording_at", { name: first.recording, time })]);
   }
   rows.push(["id", alert.alert_id]);
-  return el("dl", { className: "facts" },
-    ...rows.flatMap(([name, value]) => [el("dt", {}, say(name)), el("dd", {}, value)]));
+  return el("dl", { className: "facts" }, ...rows.filter(([, value]) => value)
+    .flatMap(([name, value]) => [el("dt", {}, say(name)), el("dd", {}, value)]));
 }
 
 function eventList(alert) {
@@ -67,18 +80,7 @@ function eventList(alert) {
     ? moment(event.raised_at, false) : say("into_recording", { time: mediaTime(event.media_time_s.raised) }));
   return el("section", {}, el("h3", {}, `${say("events")} (${alert.events.length})`),
     el("ol", { className: "events" }, ...alert.events.map((event) => el("li", {},
-      el("span", { className: "soft" }, time(event)), ` ${word("label", event.label)}: `,
-      measuredText(event.measured)))));
-}
-
-const DONE = { acknowledge: "acknowledged_at", resolve: "resolved_at", false_alarm: "false_alarm_at" };
-
-function history(alert) {
-  if (alert.changes.length === 0) return null;
-  return el("section", {}, el("h3", {}, say("history")),
-    el("ol", { className: "events" }, ...alert.changes.map((change) => el("li", {},
-      el("span", { className: "soft" }, moment(change.at)), ` ${say(DONE[change.action])}`,
-      change.reason ? `: ${word("reason", change.reason)}` : "", change.note ? ` – ${change.note}` : ""))));
+      el("span", { className: "soft" }, time(event)), ` ${joinWords(word("label", event.label), measuredText(event.measured))}`))));
 }
 
 // The video of one clip; it starts a second before the event.
@@ -98,7 +100,7 @@ function video(alert, clip) {
 function clipBlock(alert, clip) {
   const failed = el("p", { className: "note bad", hidden: true }, say("clip_failed"));
   const player = video(alert, clip);
-  player.addEventListener("error", () => { failed.hidden = false; });
+  player.addEventListener("error", () => { failed.hidden = false; player.dataset.failed = "yes"; });
   const toEvent = el("button", { type: "button", className: "quiet" }, say("to_event"));
   toEvent.addEventListener("click", () => { player.currentTime = Number(player.dataset.event); });
   const total = alert.clips.length;
@@ -119,34 +121,24 @@ function media(alert) {
   return [el("p", { className: "note" }, alert.media_note ? `${text} ${alert.media_note}` : text)];
 }
 
-const KEYS = { acknowledge: "a", resolve: "r", false_alarm: "f" };
-
-export function actionBar(alert, onAction) {
-  const buttons = ["acknowledge", "resolve", "false_alarm"].map((action) => {
-    const button = el("button", {
-      type: "button", className: action === "acknowledge" ? "primary" : "", id: `do-${action}`,
-      disabled: !alert.allowed_actions.includes(action), "aria-keyshortcuts": KEYS[action],
-    }, say(action), " ", el("kbd", { "aria-hidden": "true" }, KEYS[action].toUpperCase()));
-    button.addEventListener("click", () => onAction(action));
-    return button;
-  });
-  return el("div", { className: "actions", id: "actions" }, ...buttons);
-}
-
 export function heading(alert) {
   return el("div", { className: "detail-head", id: "detail-head" },
     el("div", {}, el("h2", { id: "detail-title" }, word("kind", alert.kind)),
-      el("p", { className: "soft" }, `${place(alert)} · ${alert.camera} · ${when(alert)}`)),
-    el("div", { className: "badges" }, badge("severity", alert.severity), badge("state", alert.state)));
+      el("p", { className: "soft" }, joinWords(place(alert), cameraName(alert), when(alert)))),
+    el("div", { className: "badges" },
+      alert.drill ? el("span", { className: "badge in-drill" }, say("in_drill")) : null,
+      badge("severity", alert.severity), stateWords(alert)));
 }
 
-export function side(alert) {
-  return el("div", { className: "side", id: "side" }, facts(alert), eventList(alert), history(alert));
+// `incident`: the section about the incident that the alert belongs to; null: to none.
+export function side(alert, incident) {
+  return el("div", { className: "side", id: "side" },
+    responses(alert), incident, history(alert, person), facts(alert), eventList(alert));
 }
 
 export function evidence(alert) {
   const alt = say("snapshot_alt", {
-    kind: word("kind", alert.kind), place: place(alert), camera: alert.camera, time: when(alert),
+    kind: word("kind", alert.kind), where: joinWords(place(alert), cameraName(alert)), time: when(alert),
   });
   const picture = alert.snapshot_url
     ? el("a", { href: alert.snapshot_url, target: "_blank", rel: "noopener", title: say("enlarge") },

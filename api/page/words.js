@@ -1,17 +1,17 @@
 // The words of the page, in the language that the guard chose.
 
+import { page } from "./state.js";
+
 let books = {};
 let language = "en";
-let timeZone = "UTC";
 
 export async function loadWords() {
-  const response = await fetch("page/texts.json");
-  if (!response.ok) throw new Error(`texts: ${response.status}`);
-  books = await response.json();
-}
-
-export function setPlace(zone) {
-  timeZone = zone;
+  const [shared, phrases] = await Promise.all(["texts", "phrases"].map(async (name) => {
+    const response = await fetch(`page/${name}.json`);
+    if (!response.ok) throw new Error(`${name}: ${response.status}`);
+    return response.json();
+  }));
+  books = Object.fromEntries(Object.keys(shared).map((name) => [name, { ...shared[name], ...phrases[name] }]));
 }
 
 export function setLanguage(wanted) {
@@ -20,9 +20,8 @@ export function setLanguage(wanted) {
 }
 
 export const currentLanguage = () => language;
-
-export const REASONS = () => Object.keys(books[language].reason);
-export const STATES = () => Object.keys(books[language].state);
+export const listed = (words) => words.join(books[language].picture.list_separator);
+export const knows = (group, key) => key in (books[language][group] ?? {});
 
 function fill(template, values) {
   return template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
@@ -33,12 +32,18 @@ export function say(key, values = {}) {
   return fill(books[language].page[key] ?? key, values);
 }
 
-// The word for a kind, state, severity, reason, label or direction; one that nobody has named yet is made readable.
+// The word for a kind, state, severity, label or direction; one that nobody has named yet is made readable.
 export function word(group, key) {
   const named = books[language][group]?.[key];
   if (named) return named;
   const readable = String(key).replaceAll("_", " ");
   return readable.charAt(0).toUpperCase() + readable.slice(1);
+}
+
+// The site names its reasons itself.
+export function reasonWord(code) {
+  const label = page.reasons.find((reason) => reason.code === code)?.label;
+  return label?.[language] ?? label?.en ?? word("reason", code);
 }
 
 export function number(value) {
@@ -60,21 +65,52 @@ function measuredWords(measured) {
   });
 }
 
-export const measuredText = (measured) => measuredWords(measured).join(books[language].picture.list_separator);
+export const measuredText = (measured) => listed(measuredWords(measured));
 
-export const placeTimeZone = () => timeZone;
+// --- times ---
+
+export const timeZone = () => page.site?.timezone ?? "UTC";
 
 // A moment in the time zone of the site, not of this computer.
 export function moment(iso, withDate = true) {
-  const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone };
+  const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: timeZone() };
   if (withDate) Object.assign(shape, { year: "numeric", month: "2-digit", day: "2-digit" });
   return new Intl.DateTimeFormat(language === "en" ? "en-CA" : language, shape).format(new Date(iso)).replace(",", "");
+}
+
+// The moment at which the clocks of the site show this ("2026-03-01T22:05"), as ISO 8601 in UTC.
+export function fromSiteClock(local) {
+  const wanted = Date.parse(`${local}Z`);
+  if (Number.isNaN(wanted)) return null;
+  let guess = wanted;
+  // Twice: the first step may land on the other side of a change of the clocks.
+  for (let step = 0; step < 2; step += 1) guess += wanted - shownAt(guess);
+  return new Date(guess).toISOString();
+}
+
+function shownAt(at) {
+  const shape = {
+    timeZone: timeZone(), hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric",
+    minute: "numeric", second: "numeric",
+  };
+  const parts = Object.fromEntries(new Intl.DateTimeFormat("en-US", shape).formatToParts(new Date(at))
+    .map((part) => [part.type, Number(part.value)]));
+  return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute, parts.second);
 }
 
 export function mediaTime(seconds) {
   const tenths = Math.round(seconds * 10);
   const two = (value) => String(value).padStart(2, "0");
   return `${Math.floor(tenths / 36000)}:${two(Math.floor(tenths / 600) % 60)}:${two(((tenths % 600) / 10).toFixed(1)).padStart(4, "0")}`;
+}
+
+// How long something took: "8 s", "2 min 5 s", "3 h 4 min".
+export function lasting(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return say("seconds", { s: whole });
+  if (whole < 3600) return say("minutes", { m: Math.floor(whole / 60), s: whole % 60 });
+  if (whole < 86400) return say("hours", { h: Math.floor(whole / 3600), m: Math.floor(whole / 60) % 60 });
+  return say("days", { d: Math.floor(whole / 86400), h: Math.floor(whole / 3600) % 24 });
 }
 
 // When the alert was raised: the wall time, or how far into the recording.
@@ -84,5 +120,9 @@ export function when(alert, withDate = true) {
 }
 
 export function place(alert) {
-  return alert.line ? `${say("line")} ${alert.line}` : `${say("zone")} ${alert.zone ?? "–"}`;
+  if (alert.line) return `${say("line")} ${alert.line}`;
+  return alert.zone ? `${say("zone")} ${alert.zone}` : "";
 }
+
+export const cameraName = (alert) => alert.camera || say("whole_site");
+export const joinWords = (...parts) => parts.filter((part) => part).join(" · ");
