@@ -28,6 +28,8 @@ router = APIRouter(tags=["stream"])
 HEARTBEAT_S = 15.0
 CHECK_S = 60.0
 """How often it is asked whether the caller may still listen."""
+CHECK_AGAIN_S = 12.0
+"""... once more after the journal spoke of the caller: what is known of callers may be kept for ten seconds."""
 STUCK_S = 60.0
 """A client that takes nothing for so long is gone."""
 RETRY_MS = 2000
@@ -69,6 +71,7 @@ class EventStreamResponse(StreamingResponse):
     operation_id="stream_events",
     summary="The live stream",
     description=DESCRIPTION,
+    status_code=200,
     response_class=EventStreamResponse,
     responses={
         **documented(401, 422, 429, 503),
@@ -143,10 +146,11 @@ async def messages_of(
 ) -> AsyncIterator[list[Message]]:
     """What the client is told, until its rights, the server or (not `follow`) the journal end."""
     loop = asyncio.get_running_loop()
-    checked = loop.time()
+    due = loop.time() + CHECK_S
     while True:
-        if reader.suspect or loop.time() - checked >= CHECK_S:
-            reader.suspect, checked = False, loop.time()
+        if reader.suspect or loop.time() >= due:
+            due = loop.time() + (CHECK_AGAIN_S if reader.suspect else CHECK_S)
+            reader.suspect = False
             if not await _still(reader, connection):
                 yield [(None, "bye", '{"reason": "access"}')]
                 return
