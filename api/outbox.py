@@ -32,7 +32,7 @@ ACTIONS: Mapping[Subject, tuple[str, ...]] = {
     "incident": ("opened", "changed", "closed", "note"),
     "arming": ("profile", "override"),
     "external": ("received", "refused"),
-    "journal": ("head_signed", "exported", "checkpoint", "begun"),
+    "journal": ("head_signed", "exported", "checkpoint", "begun", "seal_broken"),
     "user": (
         "created", "changed", "password_changed", "password_reset", "locked", "unlocked", "disabled", "enabled",
     ),
@@ -143,7 +143,11 @@ def _alert(session: Session, alert_id: str) -> dict[str, Any] | None:
     from api.schemas import alert_out  # Late: pydantic's models are not needed to write messages that nobody wants.
 
     row = store.find(session, alert_id)
-    return None if row is None else alert_out(store.record_of(session, row)).model_dump(mode="json")
+    return (
+        None
+        if row is None
+        else alert_out(store.record_of(session, row)).model_dump(mode="json", exclude={"allowed_actions"})
+    )
 
 
 def _incident(session: Session, incident_id: str) -> dict[str, Any] | None:

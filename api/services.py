@@ -15,10 +15,13 @@ from api.heads import HEADS_FILE, Heads, begin
 from api.incidents import Incidents
 from api.keys import KEY_FILE, SiteKeys
 from api.reasons import Reasons
+from api.sender import SenderOptions
 from api.storage.database import open_database
 from api.storage.facets import note_said
 from api.storage.ledger import Clock, Ledger
 from api.stream import Feed
+from api.targets import Reach
+from api.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Services:
     incidents: Incidents
     accounts: Accounts
     feed: Feed
+    webhooks: Webhooks
+    """Delivers from its `start` to its `close`; before and after, messages are kept."""
 
 
 @contextmanager
@@ -39,22 +44,27 @@ def open_services(
     keys: SiteKeys | None = None,
     policy: Policy | None = None,
     reasons: Reasons | None = None,
+    sending: SenderOptions | None = None,
     now: Clock = lambda: datetime.now(UTC),
 ) -> Iterator[Services]:
     """`database`: an SQLite file or a `postgresql://` address. `keys`: by default those of `media_dir`, made if absent.
+    `sending`: how webhooks are delivered; by default as the environment says (GATEWATCH_WEBHOOK_ALLOW).
 
     Raises DeskError.
     """
+    sending = sending or SenderOptions(reach=Reach.of_environment())
     keys = keys or SiteKeys.load_or_create(media_dir / KEY_FILE)
     ledger = Ledger(open_database(database), keys, now=now)
     ledger.on_entry(note_said)
     feed = Feed(ledger)
+    webhooks = Webhooks(ledger, sending)
     try:
         begin(ledger, file=media_dir / HEADS_FILE)
         feed.start()
         desk = Desk(ledger, media_dir=media_dir, policy=policy, reasons=reasons)
         heads, accounts = Heads(ledger, file=media_dir / HEADS_FILE), Accounts(ledger, media_dir)
-        yield Services(ledger, heads, desk, Incidents(ledger), accounts, feed)
+        yield Services(ledger, heads, desk, Incidents(ledger), accounts, feed, webhooks)
     finally:
+        webhooks.close()
         feed.close()
         ledger.close()
