@@ -12,8 +12,9 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
+from api.access.authenticate import COOKIE
 from api.access.principal import Principal
-from api.errors import DeskError, ForbiddenError, NotAuthenticatedError
+from api.errors import DeskError, NotAuthenticatedError
 from api.routes_stream import STUCK_S, May, Message, Seq, feed_of, first_of, messages_of, wanted_of
 from api.schemas import Name
 from api.stream import StreamedSubject
@@ -59,12 +60,7 @@ async def _caller(socket: WebSocket) -> tuple[HTTPConnection, Principal]:
     """Who calls, and the connection that says so. Raises DeskError, TimeoutError, WebSocketDisconnect."""
     if "authorization" in socket.headers:
         return socket, await run_in_threadpool(May, socket)
-    if socket.cookies:
-        # A browser sends the cookie whichever page asks; only a page of this server may.
-        origin, host = socket.headers.get("origin"), socket.headers.get("host", "")
-        scheme = "https" if socket.url.scheme == "wss" else "http"
-        if origin is not None and origin.lower() != f"{scheme}://{host}".lower():
-            raise ForbiddenError("A page of another origin may not listen here.", code="foreign_origin")
+    if COOKIE in socket.cookies:
         return socket, await run_in_threadpool(May, socket)
     token = _token(await asyncio.wait_for(socket.receive(), HELLO_S))
     headers = [*socket.scope["headers"], (b"authorization", f"Bearer {token}".encode("latin-1"))]

@@ -326,6 +326,7 @@ def _render(entry: Entry, alerts: Mapping[str, Record]) -> Rendered:
 
 def _concerns(entry: Entry, principal: Principal) -> bool:
     """Whether the entry may have changed what this caller may do."""
-    about = {entry.subject_id, entry.actor.name, str(entry.body.get("user")), str(entry.body.get("token_id"))}
-    names = {principal.user, principal.token_id, f"{principal.user}/{principal.token_id}"} - {None}
-    return bool(about & names)
+    if entry.action in ("login", "login_failed", "created"):
+        return False
+    names = (principal.user,) if principal.token_id is None else (principal.user, principal.token_id)
+    return entry.subject_id in names or entry.body.get("owner") in names

@@ -92,7 +92,7 @@ def serving(app: FastAPI) -> Iterator[str]:
             await super().startup(sockets)
             started.set()
 
-    server = Server(uvicorn.Config(app, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=2))
+    server = Server(uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -52,9 +52,9 @@ class Listener:
         self.status = 0
         self._writer: asyncio.StreamWriter | None = None
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Connects and gives what comes, until the server ends it."""
-        reader = await self.connect()
+    async def events(self, connected: asyncio.StreamReader | None = None) -> AsyncIterator[Event]:
+        """Connects (or goes on with a connection) and gives what comes, until the server ends it."""
+        reader = connected or await self.connect()
         if self.status != 200:
             return
         name, number, data = "", None, ""
