@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from api.reasons import DEFAULT_REASONS
 from gatewatch.site_checks import LABELS
-from gatewatch.site_model import Camera, Clips, DetectorConfig, SiteFile, SiteInfo
+from gatewatch.site_model import AlertsConfig, Camera, Clips, DetectorConfig, ReasonConfig, SiteFile, SiteInfo
 from rules.base import RuleConfig
 from rules.registry import RULES
 from rules.schedules import Window
@@ -68,6 +69,8 @@ def page() -> str:
         ),
         _section("`schedules`: each window", Window),
         _section("`clips`", Clips),
+        _section("`alerts`", AlertsConfig, _REASONS),
+        _section("`alerts.reasons`: each reason", ReasonConfig),
         _section("`cameras`: each camera", Camera),
         _section(
             "`rules`: keys of every rule",
@@ -79,6 +82,23 @@ def page() -> str:
     ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
+
+_REASONS = f"""Every verdict needs a reason. The built-in ones, by their codes:
+
+{
+    chr(10).join(
+        f"* `{r.code}` ({r.label['en']}, {r.label['zh-CN']}): {', '.join(r.verdicts)}"
+        + ("; needs a note" if r.needs_note else "")
+        for r in DEFAULT_REASONS
+    )
+}
+
+```yaml
+alerts:
+  reasons:
+    - {{code: gardener, verdicts: [resolved, false_alarm], label: {{en: Gardener, zh-CN: 园丁}}}}
+    - {{code: loose_dog, verdicts: [resolved], label: {{zh-CN: 流浪狗}}, needs_note: true}}
+```"""
 
 _ENVIRONMENT = """\
 ## Environment
@@ -134,6 +154,8 @@ def _default(info: FieldInfo) -> str:
 def _yaml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_yaml(item) for item in value)}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -75,8 +75,11 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
             cooldowns={(name, rule.name): rule.cooldown_s for name, c in site.cameras.items() for rule in c.rules}
         )
         database = options.database or options.data / DATABASE
-        services = stack.enter_context(open_services(database, media_dir=options.data, policy=policy))
+        services = stack.enter_context(
+            open_services(database, media_dir=options.data, policy=policy, reasons=site.reasons)
+        )
         services.ledger.run_alone()
+        services.webhooks.start()
         desk = services.desk
         board = Board(tuple(site.cameras))
         live = LiveDesk(site, desk, board, say_line)

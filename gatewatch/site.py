@@ -2,6 +2,7 @@
 
 site_yaml.py      text -> values and their lines
 site_model.py     the keys, types, defaults and bounds
+site_alerts.py    the reasons for verdicts
 site_checks.py    rules by their registry, references, geometry, time zone
 site_messages.py  one sentence for each problem
 """
@@ -21,10 +22,23 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
+from api.reasons import Reasons
 from gatewatch.errors import SiteError
+from gatewatch.site_alerts import reason_problems, site_reasons
 from gatewatch.site_checks import RuleReader, geometry_problems, motion_problems, timezone_problems
 from gatewatch.site_messages import found, keys_of, problems
-from gatewatch.site_model import Camera, Clips, Detector, DetectorConfig, Language, SiteFile, SiteInfo
+from gatewatch.site_model import (
+    AlertsConfig,
+    Camera,
+    Clips,
+    Detector,
+    DetectorConfig,
+    Language,
+    ReasonConfig,
+    ReasonLabels,
+    SiteFile,
+    SiteInfo,
+)
 from gatewatch.site_yaml import Document, Path, parse, read_text
 from rules.base import ALWAYS
 from rules.schedules import Window
@@ -48,6 +62,8 @@ class Site:
     detector: Detector
     schedules: Mapping[str, tuple[Window, ...]]
     clips: Clips
+    reasons: Reasons
+    """Those that guards can give with a verdict."""
     cameras: Mapping[str, Camera]
     """`Camera.rules` holds the `Config` of each rule, by `rules.registry`."""
     document: Document = field(repr=False)
@@ -107,6 +123,7 @@ def load_site(path: str | os.PathLike[str]) -> Site:
         detector=content.detector,
         schedules=content.schedules,
         clips=content.clips,
+        reasons=site_reasons(content.alerts),
         cameras={name: _with_rules(camera, rules[name]) for name, camera in content.cameras.items()},
         document=document,
     )
@@ -148,6 +165,8 @@ def _validate(document: Document) -> tuple[SiteFile | None, dict[Path, str]]:
     zone = site.get("timezone") if isinstance(site, dict) else None
     if isinstance(zone, str) and ("site", "timezone") not in said:
         said.update(timezone_problems(document, zone))
+    for path, text in reason_problems(document):
+        said.setdefault(path, text)
     return content, said
 
 
@@ -200,6 +219,8 @@ def _keys_at(path: Path) -> Sequence[str]:
         model = Window
     elif path[:1] == ("clips",):
         model = Clips
+    elif path[:1] == ("alerts",):
+        model = ReasonLabels if path[-1:] == ("label",) else AlertsConfig if len(path) == 1 else ReasonConfig
     elif path[:1] == ("cameras",):
         model = Camera
     return keys_of(model)

@@ -6,10 +6,12 @@ errors. What needs a look at two places (a rule's zone, a schedule's name) is in
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, SkipValidation, Tag
 
+from api.reasons import CODE_PATTERN, Verdict
 from rules.base import NAME_MAX, fits_name
 from rules.schedules import Window
 
@@ -35,6 +37,12 @@ def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("printable text")
     return text
+
+
+def _reason_code(code: str) -> str:
+    if not re.fullmatch(CODE_PATTERN, code):
+        raise ValueError("a code of up to 32 small letters, digits and _, the first a letter")
+    return code
 
 
 Name = Annotated[str, AfterValidator(checked_name)]
@@ -111,6 +119,36 @@ class Camera(Strict):
     rules: tuple[SkipValidation[Any], ...] = Field((), description="Rules, see below.")
 
 
+class ReasonLabels(Strict):
+    """What guards read for a reason; a language that is left out shows the other one's."""
+
+    en: Text | None = Field(None, description="In English.")
+    zh_cn: Text | None = Field(None, alias="zh-CN", description="In Chinese.")
+
+
+class ReasonConfig(Strict):
+    """One reason that guards can give with a verdict."""
+
+    code: Annotated[str, AfterValidator(_reason_code)] = Field(
+        description="What programs read: up to 32 small letters, digits and _, the first a letter; a code of the "
+        "built-in reasons takes that one's place."
+    )
+    verdicts: Annotated[tuple[Verdict, ...], Field(min_length=1)] = Field(
+        description="With which verdicts it can be given."
+    )
+    label: ReasonLabels = Field(description="What guards read, by language: `en`, `zh-CN`; at least one of them.")
+    needs_note: bool = Field(False, description="Whether the guard must say more in a note.")
+
+
+class AlertsConfig(Strict):
+    """How guards handle alerts."""
+
+    reasons: tuple[ReasonConfig, ...] = Field(
+        (), description="The site's own reasons for verdicts, shown before the built-in ones."
+    )
+    default_reasons: bool = Field(True, description="Whether guards are shown the built-in reasons, too.")
+
+
 class SiteFile(Strict):
     """The whole file."""
 
@@ -124,5 +162,8 @@ class SiteFile(Strict):
     )
     clips: Clips = Field(
         default_factory=lambda: Clips.model_construct(), description="How much footage an alert keeps."
+    )
+    alerts: AlertsConfig = Field(
+        default_factory=lambda: AlertsConfig.model_construct(), description="How guards handle alerts."
     )
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(description="Cameras by name.")

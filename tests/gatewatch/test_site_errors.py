@@ -11,7 +11,8 @@ import pytest
 from gatewatch.cli import run
 from gatewatch.site import SiteError, load_site
 from gatewatch.site_checks import LABELS
-from gatewatch.site_messages import one_of
+from gatewatch.site_messages import keys_of, one_of
+from gatewatch.site_model import SiteFile
 from rules.registry import RULES
 
 HEAD = "site: {name: Lake, timezone: Asia/Shanghai}\n"
@@ -66,6 +67,37 @@ MALFORMED: list[tuple[str, str | bytes, list[str]]] = [
         ["site.yaml:3: cameras.gate.source: expected this required key, found none."],
     ),
     (
+        "reasons that cannot be",
+        CAM
+        + "alerts:\n  reason: []\n  reasons:\n"
+        + "    - {code: Dog, verdicts: [closed], label: {}}\n"
+        + "    - {code: cat, verdicts: [], label: {de: Katze}, needs_note: 1}\n"
+        + "    - {code: cat, verdicts: drill, label: Cat}\n",
+        [
+            'site.yaml:6: alerts.reason: expected a key out of default_reasons or reasons, found this one (did you mean "reasons"?).',
+            'site.yaml:8: alerts.reasons[0].code: expected a code of up to 32 small letters, digits and _, the first a letter, found "Dog".',
+            'site.yaml:8: alerts.reasons[0].verdicts[0]: expected resolved, false_alarm or drill, found "closed".',
+            "site.yaml:8: alerts.reasons[0].label: expected a label in en or zh-CN, found none.",
+            "site.yaml:9: alerts.reasons[1].verdicts: expected at least 1 item, found an empty list.",
+            "site.yaml:9: alerts.reasons[1].label.de: expected a key out of en or zh-CN, found this one.",
+            "site.yaml:9: alerts.reasons[1].needs_note: expected true or false, found 1.",
+            'site.yaml:10: alerts.reasons[2].verdicts: expected a list, found "drill".',
+            'site.yaml:10: alerts.reasons[2].label: expected a mapping, found "Cat".',
+            'site.yaml:10: alerts.reasons[2].code: expected each code once, found "cat" again (first on line 9).',
+        ],
+    ),
+    (
+        "reasons that leave a verdict without one",
+        CAM
+        + "alerts:\n  default_reasons: false\n  reasons:\n    - {code: cat, verdicts: [resolved], label: {en: Cat}}\n",
+        ["site.yaml:7: alerts.reasons: expected at least one reason for the verdict false_alarm, found none."],
+    ),
+    (
+        "no reasons at all",
+        CAM + "alerts: {default_reasons: false}\n",
+        ["site.yaml:5: alerts.default_reasons: expected at least one reason for the verdict resolved, found none."],
+    ),
+    (
         "no site",
         "cameras:\n  gate: {source: a.mp4}\n",
         ["site.yaml:1: site: expected this required key, found none."],
@@ -79,7 +111,7 @@ MALFORMED: list[tuple[str, str | bytes, list[str]]] = [
         "unknown key at the top",
         CAM + "camera: {}\n",
         [
-            'site.yaml:5: camera: expected a key out of cameras, clips, detector, schedules or site, found this one (did you mean "cameras"?).'
+            'site.yaml:5: camera: expected a key out of @KEYS@, found this one (did you mean "cameras"?).'
         ],
     ),
     (
@@ -623,7 +655,7 @@ def test_every_problem_has_its_sentence(
     with pytest.raises(SiteError) as caught:
         load_site("site.yaml")
     # Kinds and labels are registered elsewhere; the table stays true when one more comes.
-    named = {"@KINDS@": one_of(sorted(RULES)), "@LABELS@": ", ".join(LABELS)}
+    named = {"@KINDS@": one_of(sorted(RULES)), "@LABELS@": ", ".join(LABELS), "@KEYS@": one_of(sorted(keys_of(SiteFile)))}
     expected = [_filled(sentence, named) for sentence in sentences]
     assert list(caught.value.problems) == expected
 
