@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -230,8 +230,3 @@ def begin(ledger: Ledger, *, file: Path | None = None) -> bool:
         if alerts:
             adopt_all(write)
     return True
-
-
-def key_json(heads: Heads) -> Mapping[str, str]:
-    """What a verifier needs to know."""
-    return {"algorithm": "ed25519", "key_id": heads.key_id, "public_key": heads.public_key}

@@ -46,7 +46,7 @@ class JournalPage(BaseModel):
 
 
 class HeadOut(BaseModel):
-    """Where the journal ends, signed. Keep it, and `gatewatch audit --head` proves later that nothing was taken away."""
+    """Where the journal ends, signed. Keep it: `gatewatch audit --head` tells by it whether anything was taken away."""
 
     seq: int = Field(description="The newest entry; 0 of an empty journal.")
     hash: str

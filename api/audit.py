@@ -1,0 +1,237 @@
+"""The audit: everything in the database that the journal vouches for, against the journal; the journal against its
+seals, its signed heads and its checkpoints. What is not as it was written is found and named.
+
+See docs/journal.md for what can be found, with which keys, and what cannot.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from api.audit_alerts import AlertAudit
+from api.audit_chain import Chain, Checkpoint, Finding, Findings, KeptHead
+from api.errors import DeskError, InvalidError
+from api.heads import SignedHead
+from api.journal import GENESIS, tip_text
+from api.keys import SiteKeys
+from api.storage import audit as rows
+from api.storage.reading import revision_of, snapshot
+
+ALERTS = 1000
+"""Alerts that are compared at a time."""
+FIRST_WITH_JOURNAL = "0002"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the auditor holds outside the database."""
+
+    keys: SiteKeys | None = None
+    """The site's key: also checks the seal of the journal's end."""
+    public_key: str | None = None
+    """Base64; checks signatures."""
+    heads: Sequence[KeptHead] = ()
+
+    @property
+    def verifier(self) -> str | None:
+        return self.keys.public_key if self.keys is not None else self.public_key
+
+
+@dataclass
+class Report:
+    """What the audit saw and found."""
+
+    findings: list[Finding]
+    count: int
+    """Of all findings, also of those that are not listed."""
+    entries: int = 0
+    alerts: int = 0
+    first: int = 0
+    last: int = 0
+    last_hash: str = GENESIS
+    heads: int = 0
+    checkpoint: int | None = None
+    unchecked: list[str] = field(default_factory=list)
+    """What could not be checked, and why."""
+
+    @property
+    def intact(self) -> bool:
+        return self.count == 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "intact": self.intact,
+            "findings": [finding.to_json() for finding in self.findings],
+            "findings_count": self.count,
+            "entries": self.entries,
+            "alerts": self.alerts,
+            "first_seq": self.first,
+            "last_seq": self.last,
+            "last_hash": self.last_hash,
+            "signed_heads": self.heads,
+            "checkpoint_up_to_seq": self.checkpoint,
+            "unchecked": self.unchecked,
+        }
+
+
+def audit_database(where: Path | str, trust: Trust) -> Report:
+    """Reads everything, as it is at one moment. Raises DeskError where the database cannot be read."""
+    with snapshot(where) as connection:
+        revision = revision_of(connection)
+        if revision is None:
+            raise DeskError("The database: expected one of Gatewatch, found none of its tables.")
+        if revision < FIRST_WITH_JOURNAL:
+            raise DeskError(
+                f"The database has no journal yet: expected schema {FIRST_WITH_JOURNAL} or newer, found {revision}; "
+                "start `gatewatch run` on it once."
+            )
+        return audit_within(connection, trust)
+
+
+def audit_within(connection: Connection, trust: Trust) -> Report:
+    """The same, within a transaction that is open already."""
+    findings = Findings()
+    chain = Chain(findings, trust.verifier)
+    in_database = list(_heads(connection, findings))
+    checkpoint = _checkpoint(connection, trust.verifier, findings)
+    if checkpoint is not None:
+        chain.begin(checkpoint.up_to_seq, checkpoint.hash)
+    chain.expect([*in_database, *trust.heads])
+    for raw in rows.journal_rows(connection):
+        chain.take(raw)
+    chain.finish()
+    _checkpoints_noted(connection, chain, findings)
+    _tip(connection, chain, trust, findings)
+    alerts = AlertAudit(
+        findings, last_seq=chain.seq, incidents=rows.incident_ids(connection), facets=rows.facets(connection)
+    )
+    _alerts(connection, alerts, findings)
+    _counts(connection, findings)
+    return Report(
+        findings.listed, len(findings), chain.count, alerts.count, chain.first, chain.seq, chain.hash,
+        len(in_database), None if checkpoint is None else checkpoint.up_to_seq, _unchecked(trust),
+    )  # fmt: skip
+
+
+def _unchecked(trust: Trust) -> list[str]:
+    found = []
+    if trust.keys is None:
+        found.append("the seal of the journal's end: this needs the site's key file")
+    if trust.verifier is None:
+        found.append("the signatures of heads and checkpoints: this needs the key file or --public-key")
+    return found
+
+
+def _heads(connection: Connection, findings: Findings) -> Iterator[KeptHead]:
+    for row in rows.signed_heads(connection):
+        try:
+            head = SignedHead.from_json({**row, "public_key": ""})
+        except InvalidError:
+            findings.add("head_forged", f"row {row['id']} of the signed heads holds none", None)
+            continue
+        yield KeptHead(head, "the database", in_database=True)
+
+
+def _checkpoint(connection: Connection, public_key: str | None, findings: Findings) -> Checkpoint | None:
+    """The newest that can be believed."""
+    newest = None
+    for row in rows.checkpoints(connection):
+        checkpoint = _checkpoint_of(row)
+        if checkpoint is None or (public_key is not None and not checkpoint.holds(public_key)):
+            findings.add(
+                "checkpoint_forged",
+                f"the checkpoint at entry {row['up_to_seq']} was forged or changed: its signature does not hold",
+                row["up_to_seq"] if isinstance(row["up_to_seq"], int) else None,
+            )
+        else:
+            newest = checkpoint
+    return newest
+
+
+def _checkpoint_of(row: Mapping[str, Any]) -> Checkpoint | None:
+    try:
+        at, removed = datetime.fromisoformat(row["at"]), json.loads(row["removed"])
+        if at.tzinfo is None or type(row["up_to_seq"]) is not int or not isinstance(row["hash"], str):
+            return None
+    except (TypeError, ValueError):
+        return None
+    return Checkpoint(row["up_to_seq"], row["hash"], at, removed, str(row["key_id"]), str(row["signature"]))
+
+
+def _checkpoints_noted(connection: Connection, chain: Chain, findings: Findings) -> None:
+    held = {row["up_to_seq"]: row["signature"] for row in rows.checkpoints(connection)}
+    for up_to, signature in chain.checkpoints_noted.items():
+        if held.get(up_to) != signature:
+            findings.add(
+                "checkpoint_missing", f"the checkpoint at entry {up_to} is missing or not the one signed", up_to
+            )
+
+
+def _tip(connection: Connection, chain: Chain, trust: Trust, findings: Findings) -> None:
+    found = rows.tips(connection)
+    if len(found) != 1:
+        if chain.count or found:
+            findings.add("tip_missing", "the journal's tip, which says where it ends, is missing", chain.seq)
+        return
+    seq, hash_, mac = found[0]["seq"], found[0]["hash"], found[0]["mac"]
+    if not isinstance(seq, int) or not isinstance(hash_, str) or not isinstance(mac, str):
+        findings.add("tip_forged", "the journal's tip is none", chain.seq)
+        return
+    if trust.keys is not None and not trust.keys.sealed(tip_text(seq, hash_), _ascii(mac)):
+        findings.add("tip_forged", f"the journal's tip at entry {seq} was replaced: its seal does not hold", seq)
+    if seq > chain.seq:
+        gone = f"entry {seq} is" if seq == chain.seq + 1 else f"entries {chain.seq + 1} to {seq} are"
+        findings.add("cut_off", f"the journal was cut off: {gone} missing at its end", chain.seq + 1)
+    elif seq < chain.seq:
+        more = f"entry {chain.seq} was" if seq == chain.seq - 1 else f"entries {seq + 1} to {chain.seq} were"
+        findings.add("inserted", f"{more} put in behind the journal's tip, which is at entry {seq}", seq + 1)
+    elif hash_ != chain.hash:
+        good = chain.last_good_head
+        since = f"after entry {good.head.seq}, the last signed head that holds" if good else "at an unknown place"
+        findings.add(
+            "rehashed", f"entry {seq} is not the one that the journal's tip names: its end was rewritten {since}", seq
+        )
+
+
+def _ascii(text: str) -> str:
+    return text if text.isascii() else ""
+
+
+def _alerts(connection: Connection, audit: AlertAudit, findings: Findings) -> None:
+    after = 0
+    while piece := rows.alert_rows(connection, after, ALERTS):
+        first, last = piece[0]["seq"], piece[-1]["seq"]
+        entries = _grouped(rows.entries_of_alerts(connection, first, last), -1)
+        events = _grouped(rows.event_rows(connection, first, last), "alert_seq")
+        clips = _grouped(rows.clip_rows(connection, first, last), "alert_seq")
+        changes = _grouped(rows.change_rows(connection, first, last), "alert_seq")
+        for row in piece:
+            seq = row["seq"]
+            audit.check(row, entries.get(seq, ()), events.get(seq, ()), clips.get(seq, ()), changes.get(seq, ()))
+        after = last
+    for alert_id, seq in rows.alerts_without_rows(connection):
+        subject = f"alert {alert_id}"
+        findings.add("alert_missing", f"{subject} was taken away: entry {seq} still speaks of it", seq, subject)
+
+
+def _grouped(found: Iterable[Any], key: Any) -> dict[int, list[Any]]:
+    return {seq: list(group) for seq, group in groupby(found, lambda row: row[key])}
+
+
+def _counts(connection: Connection, findings: Findings) -> None:
+    kept, real = rows.alert_counts(connection)
+    for key in sorted({*kept, *real}, key=str):
+        have, want = kept.get(key, 0), real.get(key, 0)
+        if have != want:
+            facet, state, severity = key
+            findings.add(
+                "count", f"{have} alerts of facet {facet} are counted as {state}, {severity}: there are {want}"
+            )
