@@ -5,7 +5,7 @@ GET without a body, and a server that is reached by TLS says that it always is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
@@ -23,6 +23,7 @@ OTHER_PARAMETERS = "x-other-parameters"
 """In a route's `openapi_extra`, with the value `ignored`: query parameters that it does not know are passed over."""
 HSTS = "max-age=31536000"
 _DEEP = 64
+_ADDED = "gatewatch_answer_headers"
 
 
 async def only_what_is_known(connection: HTTPConnection) -> None:
@@ -71,20 +72,34 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, leave, without_body)
 
 
-class StrictTransport:
-    """ASGI middleware: an answer by https says that this server is to be reached by https alone (RFC 6797)."""
+class AnswerHeaders:
+    """ASGI middleware: adds the headers that a dependency left with `add_headers`, and, to an answer by https, that
+    this server is to be reached by https alone (RFC 6797)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_header(message: Message) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("strict-transport-security", HSTS)
+                headers = MutableHeaders(scope=message)
+                headers.update(state.get(_ADDED, {}))
+                if scope["scheme"] == "https":
+                    headers["strict-transport-security"] = HSTS
             await send(message)
 
-        secure = scope["type"] == "http" and scope["scheme"] == "https"
-        await self._app(scope, receive, send_with_header if secure else send)
+        await self._app(scope, receive, send_with_headers)
+
+
+def add_headers(connection: HTTPConnection, headers: Mapping[str, str]) -> None:
+    """Puts headers on the answer, whatever it will be: also on an error and on a file."""
+    added: dict[str, str] = connection.scope["state"].setdefault(_ADDED, {})
+    added.update(headers)
 
 
 def _taken(scope: Scope) -> bool:

@@ -1,0 +1,126 @@
+"""The OpenAPI document: what FastAPI finds in the routes, and what it cannot know: who may call, which headers count.
+
+It must be enough for somebody who has nothing else.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import BaseRoute
+
+from api.access.authenticate import COOKIE
+from api.access.principal import Principal
+from api.access.requiring import Public, Requires, requires
+from api.contract_words import CODES, INTRODUCTION, TAGS, codes_as_table
+from api.deprecation import Deprecated
+from api.failures import documented
+
+Document = dict[str, Any]
+SCHEMES: Document = {
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "gw_<id>_<secret>", "description": "An API token."},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "A browser that is logged in."},
+    "csrf": {
+        "type": "apiKey", "in": "header", "name": "X-CSRF-Token",
+        "description": "With what a session changes; `GET /api/v1/session` gives it.",
+    },
+}  # fmt: skip
+_READS = ("get", "head")
+_ETAG = {"description": 'The `version`, in quotes: `"3"`.', "schema": {"type": "string"}}
+_RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/openapi.json", operation_id="get_openapi", response_class=JSONResponse, responses=documented(401, 429))
+def get_openapi(request: Request, _: Annotated[Principal, requires("site.read")]) -> dict[str, Any]:
+    """This document."""
+    app: FastAPI = request.app
+    return app.openapi()
+
+
+class Api(FastAPI):
+    """The application with our document."""
+
+    _told: tuple[Document, Document] | None = None
+
+    def openapi(self) -> Document:
+        plain = super().openapi()
+        if self._told is None or self._told[0] is not plain:
+            self._told = (plain, _completed(copy.deepcopy(plain), self.routes))
+        return self._told[1]
+
+
+def guards_of(dependant: Dependant) -> Iterator[Any]:
+    """Every dependency of a route, those of its dependencies included."""
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from guards_of(inner)
+
+
+def _completed(document: Document, routes: Sequence[BaseRoute]) -> Document:
+    info = document["info"]
+    info["description"] = INTRODUCTION + codes_as_table()
+    info["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    document["servers"] = [{"url": "/", "description": "The server that gave this document."}]
+    used = {tag for path in document["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    document["tags"] = [{"name": name, "description": words} for name, words in TAGS.items() if name in used]
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = SCHEMES
+    document["security"] = [{"token": []}]
+    for context in iter_route_contexts(routes):
+        if not isinstance(context.original_route, APIRoute) or not context.include_in_schema:
+            continue
+        calls = list(guards_of(context.dependant))
+        for method in context.methods:
+            operation = document["paths"][context.path_format][method.lower()]
+            _guarded(operation, method.lower(), calls)
+            _deprecated(operation, calls)
+            _headers(operation, components.get("schemas", {}))
+    return document
+
+
+def _guarded(operation: Document, method: str, calls: Sequence[Any]) -> None:
+    permission = next((call.permission or "any" for call in calls if isinstance(call, Requires)), None)
+    if permission is None:
+        signed = not any(isinstance(call, Public) for call in calls)
+        operation["x-permission"] = "signed" if signed else "public"
+        operation["security"] = []
+        return
+    operation["x-permission"] = permission
+    operation["security"] = [{"token": []}, {"session": []} if method in _READS else {"session": [], "csrf": []}]
+    needs = "Needs a caller who is logged in." if permission == "any" else f"Needs the permission `{permission}`."
+    operation["description"] = f"{operation.get('description', '').rstrip()}\n\n{needs}".lstrip()
+
+
+def _deprecated(operation: Document, calls: Sequence[Any]) -> None:
+    for call in calls:
+        if isinstance(call, Deprecated):
+            operation["deprecated"] = True
+            operation["description"] = f"{call.words()}\n\n{operation.get('description', '')}"
+            for answer in (value for status, value in operation["responses"].items() if status < "400"):
+                names = ("Deprecation", "Sunset", *(("Link",) if call.successor else ()))
+                answer.setdefault("headers", {}).update({name: {"schema": {"type": "string"}} for name in names})
+
+
+def _headers(operation: Document, schemas: Document) -> None:
+    for status, answer in operation["responses"].items():
+        if status in ("429", "503"):
+            answer.setdefault("headers", {})["Retry-After"] = _RETRY_AFTER
+        elif status < "300" and _has_version(answer, schemas):
+            answer.setdefault("headers", {})["ETag"] = _ETAG
+        if status >= "400" and int(status) in CODES:
+            answer["description"] = f"{HTTPStatus(int(status)).phrase}: {', '.join(CODES[int(status)])}"
+
+
+def _has_version(answer: Document, schemas: Document) -> bool:
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return schemas.get(name, schema).get("properties", {}).get("version", {}).get("type") == "integer"
