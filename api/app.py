@@ -14,6 +14,7 @@ from api import (
     routes_alerts,
     routes_incidents,
     routes_journal,
+    routes_lists,
     routes_media,
     routes_oidc,
     routes_page,
@@ -88,7 +89,7 @@ def create_app(
     app.state.oidc = None if oidc is None else OidcLogin(oidc, services.ledger.keys, now=services.ledger.now)
     api = APIRouter(prefix=PREFIX)
     for module in (
-        routes_alerts, routes_incidents, routes_reasons, routes_media, routes_journal,
+        routes_lists, routes_alerts, routes_incidents, routes_reasons, routes_media, routes_journal,
         contract, routes_oidc, routes_service, routes_stream, routes_stream_ws, routes_webhooks,
     ):  # fmt: skip
         api.include_router(module.router)

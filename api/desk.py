@@ -20,7 +20,7 @@ from api.journal import SYSTEM, Actor, canonical
 from api.lifecycle import VERDICT_OF, Action, Step, act
 from api.reasons import Reasons, reasons_of
 from api.records import Filters, ListPage, Position, Record
-from api.storage import store
+from api.storage import listing, store
 from api.storage.ledger import Ledger, Write
 from api.storage.tables import AlertRow
 from api.storage.tables_access import UserRow
@@ -241,7 +241,7 @@ class Desk:
     def list(self, filters: Filters | None = None, *, after: Position | None = None, limit: int = 50) -> ListPage:
         """Alerts, newest first."""
         with self._ledger.reading() as session:
-            return store.page(session, filters or Filters(), after, limit)
+            return listing.page(session, filters or Filters(), after=after, limit=limit)
 
     def counts(self) -> Mapping[State, int]:
         """How many alerts are in each state."""

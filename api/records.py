@@ -65,6 +65,17 @@ class Filters:
     """Alerts that were going on at or after this moment; those of unknown time are left out."""
     until: datetime | None = None
     """Alerts that began before this moment; those of unknown time are left out."""
+    zones: Sequence[str] | None = None
+    lines: Sequence[str] | None = None
+    labels: Sequence[str] | None = None
+    reasons: Sequence[str] | None = None
+    assignees: Sequence[str] | None = None
+    """Names of users."""
+    incidents: Sequence[str] | None = None
+    drill: bool | None = None
+    """Raised while the site was practising, or not."""
+    text: str | None = None
+    """Part of a name (camera, rule, zone, line), a label, a reason or what was said; case and width do not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class Position:
 
     sort_at: datetime
     seq: int
+    severity: Severity | None = None
+    """Where the list is sorted by severity: the one that it has come to."""
 
     def cursor(self) -> str:
         """The place as an opaque text for clients."""
@@ -97,3 +110,24 @@ class ListPage:
     records: tuple[Record, ...]
     next: Position | None
     """Where the list goes on, or None at its end."""
+
+
+Sort = Literal["newest", "oldest", "severity", "waiting"]
+"""newest and oldest by when they were first raised; severity: critical first, then newest; waiting: open alerts alone,
+the one that has waited longest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    number: int
+    is_exact: bool
+    """False: there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    total: int
+    by_state: Mapping[str, int]
+    by_severity: Mapping[str, int]
+    by_camera: Mapping[str, int]
+    """What concerns no camera is under the empty name."""

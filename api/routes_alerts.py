@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from api.access.principal import Principal
 from api.access.requiring import actor_of, requires
-from api.alerts import State
 from api.desk import Desk
 from api.failures import documented
 from api.lifecycle import Action
-from api.records import Filters, Position
-from api.schemas import AlertListOut, Moment, Name, alert_out
 from api.schemas_alerts import (
     AcknowledgeIn,
     ActionIn,
@@ -28,7 +25,6 @@ from api.schemas_alerts import (
     alert_detail_out,
 )
 from api.versions import IfMatch, etag, expected_version
-from rules.types import Severity
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
@@ -44,33 +40,6 @@ _UNGUARDED = documented(401, 404, 409, 413, 415, 422, 429, 503)
 def desk_of(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
-
-
-@router.get("", operation_id="list_alerts", responses=documented(401, 422, 429, 503))
-def list_alerts(
-    request: Request,
-    principal: Reader,
-    state: Annotated[list[State] | None, Query(description="Any of these.")] = None,
-    severity: Annotated[list[Severity] | None, Query()] = None,
-    camera: Annotated[list[Name] | None, Query()] = None,
-    rule: Annotated[list[Name] | None, Query()] = None,
-    kind: Annotated[list[Name] | None, Query()] = None,
-    since: Annotated[Moment | None, Query(description="Going on at or after; needs a time zone.")] = None,
-    until: Annotated[Moment | None, Query(description="Begun before; needs a time zone.")] = None,
-    cursor: Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> AlertListOut:
-    """Alerts, newest first. Filters narrow; several values of one filter widen it."""
-    cameras = camera
-    if principal.cameras is not None:
-        cameras = sorted(principal.cameras if camera is None else principal.cameras & set(camera))
-    filters = Filters(state, severity, cameras, rule, kind, since, until)
-    after = None if cursor is None else Position.of_cursor(cursor)
-    page = desk_of(request).list(filters, after=after, limit=limit)
-    return AlertListOut(
-        items=[alert_out(record, principal) for record in page.records],
-        next_cursor=None if page.next is None else page.next.cursor(),
-    )
 
 
 @router.get("/{alert_id}", operation_id="get_alert", responses=_READ)

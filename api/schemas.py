@@ -156,11 +156,6 @@ class AlertOut(BaseModel):
     clips: list[ClipOut]
 
 
-class AlertListOut(BaseModel):
-    items: list[AlertOut]
-    next_cursor: str | None = Field(description="Give it back as `cursor` for the next page; null at the end.")
-
-
 class SiteOut(BaseModel):
     name: str
     timezone: str

@@ -13,6 +13,7 @@ from api.alerts import Policy
 from api.desk import Desk
 from api.heads import HEADS_FILE, Heads, begin
 from api.incidents import Incidents
+from api.listing import Listing
 from api.keys import KEY_FILE, SiteKeys
 from api.reasons import Reasons
 from api.sender import SenderOptions
@@ -29,6 +30,7 @@ class Services:
     ledger: Ledger
     heads: Heads
     desk: Desk
+    listing: Listing
     incidents: Incidents
     accounts: Accounts
     feed: Feed
@@ -62,8 +64,9 @@ def open_services(
         begin(ledger, file=media_dir / HEADS_FILE)
         feed.start()
         desk = Desk(ledger, media_dir=media_dir, policy=policy, reasons=reasons)
+        listing = Listing(ledger, desk.reasons)
         heads, accounts = Heads(ledger, file=media_dir / HEADS_FILE), Accounts(ledger, media_dir)
-        yield Services(ledger, heads, desk, Incidents(ledger), accounts, feed, webhooks)
+        yield Services(ledger, heads, desk, listing, Incidents(ledger), accounts, feed, webhooks)
     finally:
         webhooks.close()
         feed.close()

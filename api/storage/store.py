@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Select, func, select, tuple_
-from sqlalchemy.orm import Session, object_session, selectinload
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from api.alerts import Alert, Clip, State
 from api.journal import Subject
-from api.records import Change, Filters, ListPage, MediaState, Position, Record
+from api.records import Change, MediaState, Record
+from api.storage.facets import facet_of
 from api.storage.tables import AlertCountRow, AlertRow, ClipRow, EventRow
 from api.storage.tables_access import UserRow
 from api.storage.tables_journal import JournalRow
@@ -97,6 +98,7 @@ def add(session: Session, alert: Alert, first_event: Mapping[str, Any], received
     row = AlertRow(
         **{name: getattr(alert, name) for name in _COPIED},
         label=first_event["label"],
+        facet_seq=facet_of(session, alert, first_event["label"]),
         measured=first_event["measured"],
         received_at=received_at,
         sort_at=alert.first_raised_at or received_at,
@@ -105,7 +107,6 @@ def add(session: Session, alert: Alert, first_event: Mapping[str, Any], received
     )
     session.add(row)
     session.flush()
-    _count(session, row, 1)
     return row
 
 
@@ -120,25 +121,8 @@ def handled(row: AlertRow, alert: Alert) -> None:
 
 
 def _write(row: AlertRow, alert: Alert, names: tuple[str, ...]) -> None:
-    session = object_session(row)
-    assert session is not None
-    moves = (row.state, row.severity) != (alert.state, alert.severity)
-    if moves:
-        _count(session, row, -1)
     for name in names:
         setattr(row, name, getattr(alert, name))
-    if moves:
-        _count(session, row, 1)
-
-
-def _count(session: Session, row: AlertRow, step: int) -> None:
-    key = {"camera": row.camera, "state": row.state, "severity": row.severity}
-    counted = session.get(AlertCountRow, key)
-    if counted is None:
-        session.add(AlertCountRow(**key, number=step))
-        session.flush()
-    else:
-        counted.number += step
 
 
 def add_event(
@@ -165,42 +149,7 @@ def replace_clips(session: Session, row: AlertRow, clips: Sequence[Clip]) -> Non
     )
 
 
-def page(session: Session, filters: Filters, after: Position | None, limit: int) -> ListPage:
-    """Up to `limit` alerts, newest first, after this position."""
-    wanted = _filtered(select(AlertRow), filters)
-    if after is not None:
-        wanted = wanted.where(tuple_(AlertRow.sort_at, AlertRow.seq) < (after.sort_at, after.seq))
-    wanted = wanted.order_by(AlertRow.sort_at.desc(), AlertRow.seq.desc()).limit(limit + 1)
-    loaded = wanted.options(
-        selectinload(AlertRow.events).load_only(EventRow.event_id),
-        selectinload(AlertRow.clips),
-        selectinload(AlertRow.incident),
-    )
-    rows = session.scalars(loaded).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    position = Position(rows[-1].sort_at, rows[-1].seq) if more else None
-    return ListPage(tuple(record_of(session, row) for row in rows), position)
-
-
 def counts(session: Session) -> dict[State, int]:
     """How many alerts are in each state."""
     rows = session.execute(select(AlertCountRow.state, func.sum(AlertCountRow.number)).group_by(AlertCountRow.state))
     return {cast(State, state): int(number) for state, number in rows if number}
-
-
-def _filtered(wanted: Select[AlertRow], filters: Filters) -> Select[AlertRow]:
-    for column, values in (
-        (AlertRow.state, filters.states),
-        (AlertRow.severity, filters.severities),
-        (AlertRow.camera, filters.cameras),
-        (AlertRow.rule, filters.rules),
-        (AlertRow.kind, filters.kinds),
-    ):
-        if values is not None:
-            wanted = wanted.where(column.in_(values))
-    if filters.since is not None:
-        wanted = wanted.where(AlertRow.ended_at >= filters.since)
-    if filters.until is not None:
-        wanted = wanted.where(AlertRow.started_at < filters.until)
-    return wanted
