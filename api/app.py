@@ -12,6 +12,8 @@ from api import (
     contract,
     failures,
     routes_alerts,
+    routes_arming,
+    routes_external,
     routes_incidents,
     routes_journal,
     routes_lists,
@@ -90,7 +92,7 @@ def create_app(
     api = APIRouter(prefix=PREFIX)
     for module in (
         routes_lists, routes_alerts, routes_incidents, routes_reasons, routes_media, routes_journal,
-        contract, routes_oidc, routes_service, routes_stream, routes_stream_ws, routes_webhooks,
+        contract, routes_oidc, routes_service, routes_stream, routes_stream_ws, routes_arming, routes_external, routes_webhooks,
     ):  # fmt: skip
         api.include_router(module.router)
     app.include_router(api)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,9 @@ from pathlib import Path
 
 from api.access.accounts import Accounts
 from api.alerts import Policy
+from api.arming import Arming, ArmingPlan
 from api.desk import Desk
+from api.external import External, Source
 from api.heads import HEADS_FILE, Heads, begin
 from api.incidents import Incidents
 from api.listing import Listing
@@ -34,6 +36,8 @@ class Services:
     incidents: Incidents
     accounts: Accounts
     feed: Feed
+    arming: Arming
+    external: External
     webhooks: Webhooks
     """Delivers from its `start` to its `close`; before and after, messages are kept."""
 
@@ -47,10 +51,13 @@ def open_services(
     policy: Policy | None = None,
     reasons: Reasons | None = None,
     sending: SenderOptions | None = None,
+    arming: ArmingPlan | None = None,
+    sources: Mapping[str, Source] | None = None,
     now: Clock = lambda: datetime.now(UTC),
 ) -> Iterator[Services]:
     """`database`: an SQLite file or a `postgresql://` address. `keys`: by default those of `media_dir`, made if absent.
     `sending`: how webhooks are delivered; by default as the environment says (GATEWATCH_WEBHOOK_ALLOW).
+    `arming`: profiles and what can be armed; `sources`: who may send events from outside.
 
     Raises DeskError.
     """
@@ -66,7 +73,11 @@ def open_services(
         desk = Desk(ledger, media_dir=media_dir, policy=policy, reasons=reasons)
         listing = Listing(ledger, desk.reasons)
         heads, accounts = Heads(ledger, file=media_dir / HEADS_FILE), Accounts(ledger, media_dir)
-        yield Services(ledger, heads, desk, listing, Incidents(ledger), accounts, feed, webhooks)
+        arms = Arming(ledger, arming)
+        external = External(ledger, desk, arms, sources)
+        yield Services(
+            ledger, heads, desk, listing, Incidents(ledger), accounts, feed, arms, external, webhooks
+        )  # fmt: skip
     finally:
         webhooks.close()
         feed.close()
