@@ -50,7 +50,7 @@ def records_of(session: Session, seqs: Sequence[int]) -> list[Record]:
         clips[seq].append(Clip(*clip))
     rows = {row[0]: row for row in session.execute(_ALERTS, chosen)}
     grouped = {row[1] for row in rows.values()} - {None}
-    incidents = dict(session.execute(_INCIDENTS, {"seqs": list(grouped)}).tuples().all()) if grouped else {}
+    incidents = {seq: of for seq, of in session.execute(_INCIDENTS, {"seqs": list(grouped)})} if grouped else {}
     records = []
     for seq in seqs:
         row = rows[seq]

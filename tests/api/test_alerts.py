@@ -8,8 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.alerts import Alert, Clip, Policy, act, group, joined, joins, opened
-from api.errors import InvalidError, StaleError, TransitionError
+from api.alerts import EXTERNAL, OPEN_STATES, STATES, Clip, Policy, group, joined, joins, opened
 from rules.types import RuleEvent
 from tests.api.scenes import START, crossing, make_event
 
@@ -83,41 +82,17 @@ def test_after_a_restart_wall_time_decides() -> None:
     assert after.ended_at == soon.raised_at
 
 
-def test_a_closed_alert_takes_no_more() -> None:
-    alert = opened(make_event(1, 10.0))
-    later = make_event(2, 12.0)
-    assert joins(act(alert, "acknowledge", START), later, Policy())
-    assert not joins(act(alert, "resolve", START), later, Policy())
-    assert not joins(act(alert, "false_alarm", START, reason="animal"), later, Policy())
+def test_until_a_verdict_an_alert_takes_more() -> None:
+    alert, later = opened(make_event(1, 10.0)), make_event(2, 12.0)
+    for state in STATES:
+        assert joins(replace(alert, state=state), later, Policy()) == (state in OPEN_STATES)
 
 
-def test_a_verdict_acknowledges_in_the_same_step() -> None:
-    closed = act(opened(make_event()), "false_alarm", START, reason="weather", note="  hail ")
-    assert (closed.state, closed.acknowledged_at, closed.closed_at) == ("false_alarm", START, START)
-    assert (closed.reason, closed.note, closed.version) == ("weather", "hail", 2)
-    acknowledged = act(opened(make_event()), "acknowledge", START)
-    assert act(acknowledged, "resolve", START + timedelta(minutes=1)).acknowledged_at == START
-
-
-@pytest.mark.parametrize("state", ["acknowledged", "resolved", "false_alarm"])
-@pytest.mark.parametrize("action", ["acknowledge", "resolve", "false_alarm"])
-def test_illegal_transitions_are_refused(state: str, action: str) -> None:
-    alert = replace(opened(make_event()), state=state)
-    if state == "acknowledged" and action != "acknowledge":
-        assert act(alert, action, START, reason="test").closed_at == START
-        return
-    with pytest.raises(TransitionError, match=f"is {state}"):
-        act(alert, action, START, reason="test")
-
-
-def test_what_a_false_alarm_must_say() -> None:
-    alert: Alert = opened(make_event())
-    with pytest.raises(InvalidError, match="needs a reason"):
-        act(alert, "false_alarm", START)
-    with pytest.raises(InvalidError, match="note"):
-        act(alert, "false_alarm", START, reason="other", note="   ")
-    with pytest.raises(StaleError, match="expected version 4, found 1"):
-        act(alert, "resolve", START, expected_version=4)
+def test_what_comes_from_outside_is_compared_by_wall_time() -> None:
+    alert = opened(make_event(1, 0.0, raised_at=START), EXTERNAL)
+    soon, late = (make_event(2, 0.0, raised_at=START + timedelta(seconds=s)) for s in (30, 31))
+    assert joins(alert, soon, Policy(), EXTERNAL)
+    assert not joins(alert, late, Policy(), EXTERNAL)
 
 
 def test_an_event_twice_is_one_event() -> None:
