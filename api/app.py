@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from api import (
     contract,
     failures,
+    idempotency,
     routes_alerts,
     routes_arming,
     routes_external,
@@ -92,11 +93,13 @@ def create_app(
     api = APIRouter(prefix=PREFIX)
     for module in (
         routes_lists, routes_alerts, routes_incidents, routes_reasons, routes_media, routes_journal,
-        contract, routes_oidc, routes_service, routes_stream, routes_stream_ws, routes_arming, routes_external, routes_webhooks,
+        contract, routes_oidc, routes_service, routes_stream, routes_stream_ws,
+        routes_arming, routes_external, routes_webhooks,
     ):  # fmt: skip
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(routes_page.router, dependencies=[public()])
+    idempotency.install(app, services.idempotency)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, hosts=allowed_hosts)
     app.add_middleware(AnswerHeaders)

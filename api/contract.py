@@ -22,6 +22,7 @@ from api.access.requiring import Public, Requires, requires
 from api.contract_words import CODES, INTRODUCTION, TAGS, codes_as_table
 from api.deprecation import Deprecated
 from api.failures import documented
+from api.idempotency import HEADER, KEY_PATTERN
 
 Document = dict[str, Any]
 SCHEMES: Document = {
@@ -33,6 +34,12 @@ SCHEMES: Document = {
     },
 }  # fmt: skip
 _READS = ("get", "head")
+_KEY = {
+    "name": HEADER, "in": "header", "required": False,
+    "description": "Of your own making, one for each request; sent again with the same key, it is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": KEY_PATTERN},
+}  # fmt: skip
+_ERROR = {"$ref": "#/components/schemas/ErrorOut"}
 _ETAG = {"description": 'The `version`, in quotes: `"3"`.', "schema": {"type": "string"}}
 _RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
 
@@ -79,9 +86,10 @@ def _completed(document: Document, routes: Sequence[BaseRoute]) -> Document:
         if not isinstance(context.original_route, APIRoute) or not context.include_in_schema:
             continue
         calls = list(guards_of(context.dependant))
-        for method in context.methods:
+        for method in context.methods or ():
             operation = document["paths"][context.path_format][method.lower()]
             _guarded(operation, method.lower(), calls)
+            _repeatable(operation, method.lower(), calls)
             _deprecated(operation, calls)
             _headers(operation, components.get("schemas", {}))
     return document
@@ -98,6 +106,15 @@ def _guarded(operation: Document, method: str, calls: Sequence[Any]) -> None:
     operation["security"] = [{"token": []}, {"session": []} if method in _READS else {"session": [], "csrf": []}]
     needs = "Needs a caller who is logged in." if permission == "any" else f"Needs the permission `{permission}`."
     operation["description"] = f"{operation.get('description', '').rstrip()}\n\n{needs}".lstrip()
+
+
+def _repeatable(operation: Document, method: str, calls: Sequence[Any]) -> None:
+    if method in _READS or not any(isinstance(call, Requires) for call in calls):
+        return
+    operation.setdefault("parameters", []).append(_KEY)
+    for status, answer in documented(409, 422).items():
+        told = {"description": "", "content": {"application/json": {"schema": _ERROR}}}
+        operation["responses"].setdefault(str(status), told | {"description": answer["description"]})
 
 
 def _deprecated(operation: Document, calls: Sequence[Any]) -> None:
@@ -123,4 +140,5 @@ def _headers(operation: Document, schemas: Document) -> None:
 def _has_version(answer: Document, schemas: Document) -> bool:
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
     name = schema.get("$ref", "").rpartition("/")[2]
-    return schemas.get(name, schema).get("properties", {}).get("version", {}).get("type") == "integer"
+    found: Document = schemas.get(name, schema)
+    return bool(found.get("properties", {}).get("version", {}).get("type") == "integer")

@@ -33,8 +33,8 @@ the one you looked at, in the body's `version` or as `If-Match`. If it has moved
 for one where it matters.
 
 **Idempotency.** Send an `Idempotency-Key` of your own making (such as a UUID) with every write; after a broken
-connection send the same request with the same key, and it is done once: the answer is the stored one. The same key
-with another request is 409 `conflict`.
+connection send the same request with the same key, and it is done once: the answer is the stored one (24 hours
+long). The same key with another request is 409 `conflict`.
 
 **Errors.** Whatever is no success has one shape: `{"error": {"code", "message", "details"}}`. `code` is for
 programs and stays the same between versions, `message` is a sentence for people. 422 `invalid_request` names each
@@ -104,6 +104,9 @@ CODES: Mapping[int, Mapping[str, str]] = {
     405: {"method_not_allowed": "`Allow` lists the methods of this address."},
     409: {
         "conflict": "Something of that name exists, or an `Idempotency-Key` was used for another request.",
+        "request_in_progress": "The first request with this `Idempotency-Key` is still under way.",
+        "already_done": "Done by the first request with this `Idempotency-Key`; its answer was lost, `details.did` "
+        "says what it did.",
         "stale_version": "It has changed since; `details` has both versions.",
         "illegal_transition": "Not possible in this state; `details.allowed` says what is.",
     },

@@ -28,7 +28,7 @@ Url = Annotated[
     ),
     Field(
         description="https://, or http:// to networks that the operator allows. No user name, no fragment; port 443 "
-        "(80) or from 1024. Its addresses must be public or allowed by the operator, or 403 `target_refused`.",
+        "(80) or from 1024. Its addresses must be public or allowed by the operator, or 422 `target_refused`.",
         examples=["https://hooks.example.com/gatewatch"],
     ),
 ]

@@ -14,9 +14,10 @@ from api.arming import Arming, ArmingPlan
 from api.desk import Desk
 from api.external import External, Source
 from api.heads import HEADS_FILE, Heads, begin
+from api.idempotency import Idempotency
 from api.incidents import Incidents
-from api.listing import Listing
 from api.keys import KEY_FILE, SiteKeys
+from api.listing import Listing
 from api.reasons import Reasons
 from api.sender import SenderOptions
 from api.storage.database import open_database
@@ -38,6 +39,7 @@ class Services:
     feed: Feed
     arming: Arming
     external: External
+    idempotency: Idempotency
     webhooks: Webhooks
     """Delivers from its `start` to its `close`; before and after, messages are kept."""
 
@@ -66,7 +68,7 @@ def open_services(
     ledger = Ledger(open_database(database), keys, now=now)
     ledger.on_entry(note_said)
     feed = Feed(ledger)
-    webhooks = Webhooks(ledger, sending)
+    webhooks, idempotency = Webhooks(ledger, sending), Idempotency(ledger)
     try:
         begin(ledger, file=media_dir / HEADS_FILE)
         feed.start()
@@ -76,7 +78,7 @@ def open_services(
         arms = Arming(ledger, arming)
         external = External(ledger, desk, arms, sources)
         yield Services(
-            ledger, heads, desk, listing, Incidents(ledger), accounts, feed, arms, external, webhooks
+            ledger, heads, desk, listing, Incidents(ledger), accounts, feed, arms, external, idempotency, webhooks
         )  # fmt: skip
     finally:
         webhooks.close()

@@ -54,7 +54,7 @@ class TargetError(DeskError):
     """Messages may not be sent there."""
 
     code = "target_refused"
-    status = 403
+    status = 422
 
 
 @dataclass(frozen=True, slots=True)
