@@ -16,6 +16,7 @@ from api.heads import Heads
 from api.journal import Subject
 from api.schemas import Moment, Name
 from api.schemas_journal import EntryOut, ExportIn, HeadOut, JournalPage, KeyOut
+from api.schemas_webhooks import NothingIn
 from api.storage import journal as rows
 from api.storage.journal import EntryFilters
 from api.storage.ledger import Ledger
@@ -70,8 +71,10 @@ def get_journal_head(request: Request, _: Reader) -> HeadOut:
     return HeadOut.of(_heads(request).look())
 
 
-@router.post("/head", operation_id="sign_journal_head", status_code=201, responses=documented(401, 413, 415, 429, 503))
-def sign_journal_head(request: Request, principal: Reader) -> HeadOut:
+@router.post(
+    "/head", operation_id="sign_journal_head", status_code=201, responses=documented(401, 413, 415, 422, 429, 503)
+)
+def sign_journal_head(request: Request, principal: Reader, _: NothingIn) -> HeadOut:
     """Signs where the journal ends, says so in the journal, and thereby to webhooks."""
     return HeadOut.of(_heads(request).sign("asked", actor_of(request, principal)))
 

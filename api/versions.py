@@ -17,6 +17,7 @@ IfMatch = Annotated[
         max_length=100,
         description='The `ETag` of what the caller looked at, such as `"3"`, in the place of `version` in the body; '
         "`*` for whatever the version.",
+        json_schema_extra={"pattern": r'^(\*|"[0-9]{1,10}")$'},
     ),
 ]
 
