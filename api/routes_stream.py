@@ -10,14 +10,13 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.access.principal import Principal
 from api.access.requiring import Requires, requires
-from api.errors import DeskError, UnavailableError
+from api.errors import DeskError, TooManyRequestsError, UnavailableError
 from api.failures import documented
 from api.schemas import Name
 from api.stream import EndedError, Feed, Reader, Rendered, ResetError, StreamedSubject, Wanted
@@ -75,7 +74,7 @@ class EventStreamResponse(StreamingResponse):
     response_class=EventStreamResponse,
     responses={
         **documented(401, 422, 429, 503),
-        200: {"description": "Events without end.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"description": "Events without end.", "content": {"text/event-stream": {"schema": {}}}},
     },
 )
 async def stream_events(
@@ -180,8 +179,8 @@ def _message(one: Rendered) -> Message:
 async def _still(reader: Reader, connection: HTTPConnection) -> bool:
     """Whether the caller may still listen; its cameras may have become others."""
     try:
-        reader.principal = await run_in_threadpool(May, connection)
-    except UnavailableError:
+        reader.principal = await May(connection)
+    except (UnavailableError, TooManyRequestsError):
         return True
     except DeskError:
         return False
