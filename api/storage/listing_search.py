@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -282,7 +282,7 @@ class Search:
 
     def moment(self, value: datetime) -> Any:
         """As it is stored: SQLite has text, which sorts as the moments do."""
-        return f"{value:%Y-%m-%d %H:%M:%S.%f}".rjust(26, "0") if self.sqlite else value
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}".rjust(26, "0") if self.sqlite else value
 
     def _by(self, index: str) -> str:
         return f" INDEXED BY {index}" if self.sqlite else ""
