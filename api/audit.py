@@ -37,12 +37,12 @@ class Trust:
     keys: SiteKeys | None = None
     """The site's key: also checks the seal of the journal's end."""
     public_key: str | None = None
-    """Base64; checks signatures."""
+    """Base64, from a way that the auditor trusts; checks signatures, also where a key file lies beside the database."""
     heads: Sequence[KeptHead] = ()
 
     @property
     def verifier(self) -> str | None:
-        return self.keys.public_key if self.keys is not None else self.public_key
+        return self.public_key or (None if self.keys is None else self.keys.public_key)
 
 
 @dataclass
@@ -99,6 +99,8 @@ def audit_database(where: Path | str, trust: Trust) -> Report:
 def audit_within(connection: Connection, trust: Trust) -> Report:
     """The same, within a transaction that is open already."""
     findings = Findings()
+    if trust.keys is not None and trust.keys.public_key != trust.verifier:
+        findings.add("key_replaced", f"the key file is not that of the public key: it is {trust.keys.key_id}")
     chain = Chain(findings, trust.verifier)
     in_database = list(_heads(connection, findings))
     checkpoint = _checkpoint(connection, trust.verifier, findings)

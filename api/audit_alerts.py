@@ -76,7 +76,7 @@ class Replay:
     def _handled(self, entry: Raw, action: str, body: Row) -> None:
         state, at = self.state, entry[AT]
         name = str(entry[ACTOR])
-        by = name.partition("/")[0] if entry[KIND] == "token" else name
+        by = _user(name) if entry[KIND] == "token" else name
         if state["seen_at"] is None:
             state |= {"seen_at": at, "seen_by": by}
         if action in ("seen", "note"):
@@ -160,7 +160,11 @@ def _state(row: Row, replay: Replay) -> Iterable[tuple[str, Any, Any]]:
         if name == "incident_id":
             continue
         have = row[name]
-        yield name, bool(have) if name == "drill" else have, bool(want) if name == "drill" else want
+        if name == "drill":
+            have, want = bool(have), bool(want)
+        elif name.endswith("_by") and isinstance(have, str):
+            have = _user(have)
+        yield name, have, want
 
 
 def _pointer(row: Row, replay: Replay) -> Iterable[str]:
@@ -256,6 +260,11 @@ def _json(value: Any) -> Any:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _user(name: str) -> str:
+    """A token acts for its user; names of users have no slash."""
+    return name.partition("/")[0]
 
 
 def _ms(text: Any) -> Any:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "run": "Watch live: cameras, rules, alerts and the page for guards.",
     "reanalyse": "Find the alerts in recordings.",
     "check": "Validate a site file and say what would run.",
+    "audit": "Check that nothing in the journal or the alerts was changed, removed or forged.",
     "models": "List, fetch, export and verify detector weights.",
     "bench": "Measure accuracy, events and speed.",
 }
