@@ -13,7 +13,19 @@ from pydantic_core import PydanticUndefined
 
 from api.reasons import DEFAULT_REASONS
 from gatewatch.site_checks import LABELS
-from gatewatch.site_model import AlertsConfig, Camera, Clips, DetectorConfig, ReasonConfig, SiteFile, SiteInfo
+from gatewatch.site_model import (
+    AlertsConfig,
+    ArmingConfig,
+    Camera,
+    Clips,
+    DetectorConfig,
+    EffectConfig,
+    ProfileConfig,
+    ReasonConfig,
+    SiteFile,
+    SiteInfo,
+    SourceConfig,
+)
 from rules.base import RuleConfig
 from rules.registry import RULES
 from rules.schedules import Window
@@ -71,6 +83,10 @@ def page() -> str:
         _section("`clips`", Clips),
         _section("`alerts`", AlertsConfig, _REASONS),
         _section("`alerts.reasons`: each reason", ReasonConfig),
+        _section("`arming`", ArmingConfig, _ARMING),
+        _section("`arming.profiles`: each profile", ProfileConfig),
+        _section("`external`: each source", SourceConfig, _EXTERNAL),
+        _section("`external`: each event", EffectConfig),
         _section("`cameras`: each camera", Camera),
         _section(
             "`rules`: keys of every rule",
@@ -98,6 +114,30 @@ alerts:
   reasons:
     - {{code: gardener, verdicts: [resolved, false_alarm], label: {{en: Gardener, zh-CN: 园丁}}}}
     - {{code: loose_dog, verdicts: [resolved], label: {{zh-CN: 流浪狗}}, needs_note: true}}
+```"""
+
+_ARMING = """How a site is armed is set by [the API](arming.md) and kept over restarts.
+
+```yaml
+arming:
+  first: day
+  profiles:
+    day: {disarm: {north-gate: [lawn-intrusion]}}
+    holiday: {disarm: {yard: all}}
+    inspection: {drill: true}
+```"""
+
+_EXTERNAL = """What signs its messages with the source's secret may [send events](arming.md#events-from-outside).
+
+```yaml
+external:
+  gate-system:
+    secret: ${GATE_SYSTEM_SECRET}
+    events:
+      barrier_opened: {do: authorise, camera: north-gate, line: barrier}
+      panic_button: {do: alert, severity: critical, camera: north-gate}
+      fire_panel: {do: alert, severity: critical}
+      guard_left: {do: profile, profile: night}
 ```"""
 
 _ENVIRONMENT = """\

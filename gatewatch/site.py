@@ -3,6 +3,7 @@
 site_yaml.py      text -> values and their lines
 site_model.py     the keys, types, defaults and bounds
 site_alerts.py    the reasons for verdicts
+site_desk.py      arming, and events from outside
 site_checks.py    rules by their registry, references, geometry, time zone
 site_messages.py  one sentence for each problem
 """
@@ -26,18 +27,23 @@ from api.reasons import Reasons
 from gatewatch.errors import SiteError
 from gatewatch.site_alerts import reason_problems, site_reasons
 from gatewatch.site_checks import RuleReader, geometry_problems, motion_problems, timezone_problems
+from gatewatch.site_desk import desk_problems
 from gatewatch.site_messages import found, keys_of, problems
 from gatewatch.site_model import (
     AlertsConfig,
+    ArmingConfig,
     Camera,
     Clips,
     Detector,
     DetectorConfig,
+    EffectConfig,
     Language,
+    ProfileConfig,
     ReasonConfig,
     ReasonLabels,
     SiteFile,
     SiteInfo,
+    SourceConfig,
 )
 from gatewatch.site_yaml import Document, Path, parse, read_text
 from rules.base import ALWAYS
@@ -64,6 +70,9 @@ class Site:
     clips: Clips
     reasons: Reasons
     """Those that guards can give with a verdict."""
+    arming: ArmingConfig
+    external: Mapping[str, SourceConfig]
+    """Who may send events from outside."""
     cameras: Mapping[str, Camera]
     """`Camera.rules` holds the `Config` of each rule, by `rules.registry`."""
     document: Document = field(repr=False)
@@ -124,6 +133,8 @@ def load_site(path: str | os.PathLike[str]) -> Site:
         schedules=content.schedules,
         clips=content.clips,
         reasons=site_reasons(content.alerts),
+        arming=content.arming,
+        external=content.external,
         cameras={name: _with_rules(camera, rules[name]) for name, camera in content.cameras.items()},
         document=document,
     )
@@ -165,7 +176,7 @@ def _validate(document: Document) -> tuple[SiteFile | None, dict[Path, str]]:
     zone = site.get("timezone") if isinstance(site, dict) else None
     if isinstance(zone, str) and ("site", "timezone") not in said:
         said.update(timezone_problems(document, zone))
-    for path, text in reason_problems(document):
+    for path, text in (*reason_problems(document), *desk_problems(document)):
         said.setdefault(path, text)
     return content, said
 
@@ -221,6 +232,10 @@ def _keys_at(path: Path) -> Sequence[str]:
         model = Clips
     elif path[:1] == ("alerts",):
         model = ReasonLabels if path[-1:] == ("label",) else AlertsConfig if len(path) == 1 else ReasonConfig
+    elif path[:1] == ("arming",):
+        model = ArmingConfig if len(path) == 1 else ProfileConfig
+    elif path[:1] == ("external",):
+        model = SourceConfig if len(path) == 2 else EffectConfig
     elif path[:1] == ("cameras",):
         model = Camera
     return keys_of(model)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from api.reasons import CODE_PATTERN, Verdict
 from rules.base import NAME_MAX, fits_name
 from rules.schedules import Window
+from rules.types import Severity
 
 Language = Literal["en", "zh-CN"]
 EVERY_FRAME_FPS = 1000.0
@@ -149,6 +150,77 @@ class AlertsConfig(Strict):
     default_reasons: bool = Field(True, description="Whether guards are shown the built-in reasons, too.")
 
 
+PROFILES = ("day", "night", "holiday", "drill")
+"""Profiles that every site has."""
+
+
+class ProfileConfig(Strict):
+    """A way in which the site is watched."""
+
+    disarm: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)] | Literal["all"]] = Field(
+        {}, description="What is not armed in it, by camera: a list of rules, zones and lines, or the word `all`."
+    )
+    drill: bool | None = Field(
+        None, description="Alerts that are raised in it are marked as drills; by default in the profile `drill` alone."
+    )
+
+
+class ArmingConfig(Strict):
+    """Which rules are armed when."""
+
+    first: Name = Field("day", description="The profile in which a site begins that was never in one.")
+    profiles: dict[Name, ProfileConfig] = Field(
+        {}, description="Profiles by name. `day`, `night`, `holiday` and `drill` are there without being named."
+    )
+
+
+def _event_kind(kind: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", kind):
+        raise ValueError("a kind of up to 64 small letters, digits and _, the first a letter")
+    return kind
+
+
+def _only_variable(text: str) -> str:
+    if not re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", text):
+        # Without what was found: it may be the secret itself.
+        raise ValueError("expected the name of an environment variable as ${NAME} and nothing else, found other text")
+    return text
+
+
+class EffectConfig(Strict):
+    """What an event from outside does."""
+
+    do: Literal["alert", "authorise", "arm", "disarm", "profile", "nothing"] = Field(
+        description="`alert` raises one, `authorise` lets the next one pass the line, `arm` and `disarm` hold until "
+        "the profile changes, `profile` sets one, `nothing` is only written down."
+    )
+    camera: Name | None = Field(
+        None, description="With `alert`: whose pictures show it, if any. With `authorise`, `arm`, `disarm`: required."
+    )
+    line: Name | None = Field(None, description="With `authorise`: the line; required.")
+    target: Name | None = Field(
+        None,
+        description="With `arm` and `disarm`: the rule, or the zone or line of rules; all of the camera's by default.",
+    )
+    profile: Name | None = Field(None, description="With `profile`: which one; required.")
+    severity: Severity = Field("high", description="With `alert`: how serious it is.")
+
+
+class SourceConfig(Strict):
+    """Who may send events from outside."""
+
+    secret: Annotated[str, AfterValidator(_only_variable)] = Field(
+        repr=False,
+        description="`${NAME}`: the environment variable that holds the secret with which messages are signed, of at "
+        "least 16 characters.",
+    )
+    events: dict[Annotated[str, AfterValidator(_event_kind)], EffectConfig] = Field(
+        min_length=1,
+        description="What its events do, by kind: `barrier_opened`, `badge_granted`, `beam_tripped`, `panic_button`, "
+        "`fire_panel`, or any other name of small letters, digits and _.",
+    )
+
+
 class SiteFile(Strict):
     """The whole file."""
 
@@ -166,4 +238,8 @@ class SiteFile(Strict):
     alerts: AlertsConfig = Field(
         default_factory=lambda: AlertsConfig.model_construct(), description="How guards handle alerts."
     )
+    arming: ArmingConfig = Field(
+        default_factory=lambda: ArmingConfig.model_construct(), description="Which rules are armed when."
+    )
+    external: dict[Name, SourceConfig] = Field({}, description="Who may send events from outside, by name.")
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(description="Cameras by name.")
