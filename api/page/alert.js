@@ -98,10 +98,23 @@ export async function loadDetail() {
     return;
   }
   const incident = await incidentOf(detail);
+  await learnNames(detail);
   if (page.selected !== id) return;
   const changed = JSON.stringify([detail, incident]) !== JSON.stringify([page.detail, page.incident]);
   Object.assign(page, { detail, incident });
   if (changed) drawDetail();
+}
+
+// What the people are called who had to do with it; a name that nobody knows is asked for once.
+async function learnNames(alert) {
+  const people = [alert.assignee, ...alert.changes.filter((change) => change.actor_kind === "user").map((change) => change.actor)];
+  const unknown = people.filter((name) => name && name !== page.me.name && !(name in page.names));
+  if (unknown.length === 0 || !may("alerts.handle")) return;
+  for (const name of unknown) page.names[name] = name;
+  try {
+    const { items } = await ask(`${alertPath(alert.alert_id)}/assignees`);
+    for (const one of items) page.names[one.user] = one.display_name || one.user;
+  } catch { /* The names by which they log in are enough. */ }
 }
 
 async function incidentOf(alert) {

@@ -18,6 +18,7 @@ import { currentLanguage, loadWords, moment, say, setLanguage, timeZone, word } 
 // At once, before anything is loaded: a password may stand in the address bar.
 takeFragment();
 
+let shownCameras = "";
 const live = new Live({ address: "api/v1/stream", refresh, show: showConnection });
 
 // --- keeping up ---
@@ -41,6 +42,8 @@ async function refresh(ids) {
     if (!fits) return refresh(ids);
     if (page.selected === null && page.items.length > 0) select(page.items[0].alert_id, load);
     drawList();
+    if (page.cameras.join() !== shownCameras) drawFilters(knownCameras());
+    shownCameras = page.cameras.join();
     const item = page.items.find((alert) => alert.alert_id === page.selected);
     const shown = page.detail;
     if (page.selected !== null && (ids === null || !shown || ids.includes(page.selected) || (item && item.version !== shown.version))) {
@@ -140,7 +143,7 @@ async function loadSite() {
 }
 
 // Whoever comes back after the session has ended finds everything as it was; the stream and pictures begin anew.
-async function comeBack() {
+function comeBack() {
   live.stop();
   live.start();
   drawFrame();

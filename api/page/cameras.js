@@ -61,8 +61,8 @@ async function look() {
       const { items } = await ask("cameras");
       view.items = items;
     } catch (error) {
-      // 404, 503: no camera runs here, as in a demo.
-      if (error instanceof Refused) view.items = [];
+      // No camera runs here, as in a demo, and none will.
+      if (error instanceof Refused && error.status === 404) return;
     }
     drawCameras();
   }

@@ -52,7 +52,7 @@ async function loadColleagues(alert) {
   try {
     const { items } = await ask(`${alertPath(alert.alert_id)}/assignees`);
     fillSelect($("assignee"), items.filter((one) => one.user !== alert.assignee)
-      .map((one) => [one.user, one.user === page.me.name ? say("me_too", { name: one.display_name }) : one.display_name]));
+      .map((one) => [one.user, one.user === page.me.name ? say("me_too", { name: one.display_name || one.user }) : one.display_name || one.user]));
     if (items.length === 0) $("decide-error").textContent = say("nobody");
   } catch (error) {
     $("decide-error").textContent = say("failed", { message: error.message });

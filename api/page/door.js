@@ -1,6 +1,6 @@
 // The log-in: at the start, after the session has ended, and for a password of one's own.
 
-import { $, el } from "./dom.js";
+import { $, el, toast } from "./dom.js";
 import { ask, onSessionEnd, Refused, setCsrf } from "./server.js";
 import { page } from "./state.js";
 import { knows, lasting, say } from "./words.js";
@@ -8,7 +8,7 @@ import { knows, lasting, say } from "./words.js";
 // What the fragment of the address says, which no server sees: `#user=admin&password=...` of a demo's link.
 const given = { user: "", password: "" };
 const door = { open: false, form: null, why: null, wait: null, settle: null, promise: null, before: null };
-let policy = { min: 12, max: 256 };
+const policy = { min: 12, max: 256 };
 let entered = () => {};
 
 // Reads the fragment and takes it out of the address bar and the history at once.
@@ -23,7 +23,7 @@ export function takeFragment() {
 function accept(session) {
   const before = door.before;
   setCsrf(session.csrf_token);
-  page.me = { ...session.user, permissions: session.permissions, cameras: session.user.cameras ?? null };
+  page.me = { ...session, name: session.user };
   door.before = null;
   return before === null || before === page.me.name;
 }
@@ -42,7 +42,7 @@ export async function arrive() {
     return;
   }
   if (session) setCsrf(session.csrf_token);
-  await opened(session ? { form: "new-password", user: session.user.name } : { form: "log-in" });
+  await opened(session ? { form: "new-password", user: session.user } : { form: "log-in" });
 }
 
 // Resolves, once somebody is in, to whether that is the person who was there before.
@@ -90,7 +90,7 @@ export function drawDoor() {
   if (door.form === "new-password") judge();
 }
 
-async function close() {
+function close() {
   Object.assign(door, { open: false, promise: null, typed: null, own: false });
   Object.assign(given, { user: "", password: "" });
   for (const input of $("door").querySelectorAll("input")) input.value = "";
@@ -99,10 +99,11 @@ async function close() {
 
 async function letIn(session) {
   const settle = door.settle;
+  const interrupted = page.me !== null;
   const samePerson = accept(session);
-  await close();
-  if (samePerson) await entered();
-  else location.reload(); // Another person: nothing of the one before stays.
+  close();
+  if (!samePerson) location.reload(); // Another person: nothing of the one before stays.
+  else if (interrupted) entered();
   settle?.(samePerson);
 }
 
@@ -166,7 +167,7 @@ function logIn(event) {
       if (session.must_change_password) {
         setCsrf(session.csrf_token);
         door.typed = password;
-        show("new-password", "one_time", session.user.name);
+        show("new-password", "one_time", session.user);
       } else await letIn(session);
     } catch (error) {
       $("password").select();
@@ -206,8 +207,8 @@ function choosePassword(event) {
       return;
     }
     const body = { current_password: $("old-password").value, new_password: $("password-1").value };
-    await ask("session/password", { method: "POST", body, anonymous: true });
-    await letIn(await ask("session", { anonymous: true }));
+    await letIn(await ask("session/password", { method: "POST", body, anonymous: true }));
+    toast(say("password_saved"));
   });
 }
 
@@ -236,19 +237,30 @@ async function offerOthers() {
   } catch { /* The form itself is enough. */ }
 }
 
+// Another tab may have logged in anew: whoever is in now goes on with the right token, or finds a page of their own.
+async function renew() {
+  const session = await ask("session", { anonymous: true });
+  if (session.user !== page.me?.name) location.reload();
+  setCsrf(session.csrf_token);
+  return session.user === page.me?.name;
+}
+
 // `then` runs whenever somebody has come in after an interruption, before waiting requests go on.
 export function listenAtDoor(then) {
   entered = then;
-  onSessionEnd((error) => (error.code === "password_change_required"
-    ? opened({ form: "new-password", why: "one_time" }) : opened({ form: "log-in", why: "session_over" })));
+  onSessionEnd((error) => {
+    if (error.code === "csrf_token_required") return renew();
+    return error.code === "password_change_required"
+      ? opened({ form: "new-password", why: "one_time" }) : opened({ form: "log-in", why: "session_over" });
+  });
   addEventListener("hashchange", takeFragment);
   $("log-in").addEventListener("submit", logIn);
   $("new-password").addEventListener("submit", choosePassword);
   for (const name of ["password-1", "password-2"]) $(name).addEventListener("input", judge);
-  $("new-password-cancel").addEventListener("click", async () => {
+  $("new-password-cancel").addEventListener("click", () => {
     const settle = door.settle;
     door.before = null;
-    await close();
+    close();
     settle(true);
   });
   // Escape opens no door.

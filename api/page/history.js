@@ -42,6 +42,6 @@ export function responses(alert) {
       el("span", { className: "soft" }, say(`response_${name}`)),
       el("b", {}, seconds === null || seconds === undefined ? "–" : lasting(seconds)));
   });
-  return el("section", { className: "responses", "aria-label": say("responses"), title: say("responses") }, ...cells);
+  return el("section", {}, el("h3", {}, say("responses")), el("div", { className: "responses" }, ...cells));
 }
 

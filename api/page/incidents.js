@@ -102,7 +102,8 @@ export function incidentSection(alert) {
   const closed = incident.state === "closed";
   const tools = may("incidents.write") ? el("div", { className: "clip-tools" },
     tool("take_out", () => run(() => changing(incident.incident_id, (version) => ask(
-      path(incident.incident_id, "alerts", alert.alert_id) + `?version=${version}`, { method: "DELETE" })), "done_take_out"), closed),
+      path(incident.incident_id, "alerts", alert.alert_id) + `?version=${version}`, { method: "DELETE" })), "done_take_out"),
+    closed || incident.alerts.length === 1),
     tool(closed ? "reopen_incident" : "close_incident", () => run(() => post(
       path(incident.incident_id, closed ? "reopen" : "close"), { version: incident.version }), closed ? "done_reopen_incident" : "done_close_incident"), false))
     : null;

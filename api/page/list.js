@@ -16,14 +16,14 @@ const index = (id) => page.items.findIndex((alert) => alert.alert_id === id);
 
 // --- what is asked for ---
 
-// Everything but the states, which the counts are split by.
 function query() {
   const asked = new URLSearchParams();
-  const { severity, camera, text, mine, time, since, until } = page.filter;
+  const { states, severity, camera, text, mine, time, since, until } = page.filter;
+  for (const state of statesOf(states)) asked.append("state", state);
   for (const one of severity ? SEVERITIES.slice(SEVERITIES.indexOf(severity)) : []) asked.append("severity", one);
   if (camera) asked.append("camera", camera);
   if (text) asked.set("text", text);
-  if (mine) asked.set("assignee", page.me.name);
+  if (mine) asked.set("assignee", "me");
   if (time === "span") {
     if (since) asked.set("since", fromSiteClock(since));
     if (until) asked.set("until", fromSiteClock(until));
@@ -33,13 +33,13 @@ function query() {
 
 function listPath(cursor) {
   const asked = query();
-  for (const state of statesOf(page.filter.states)) asked.append("state", state);
   asked.set("limit", "50");
   if (cursor) asked.set("cursor", cursor);
+  else asked.set("total", "true");
   return `alerts?${asked}`;
 }
 
-export const narrowed = () => page.filter.states !== "all" || [...query().keys()].length > 0;
+export const narrowed = () => query().size > 0;
 
 // --- what came ---
 
@@ -89,13 +89,14 @@ async function renewOlder(ids, fresh) {
 // Asks for the newest page and the counts. Returns whether the answer still fits what is asked for.
 export async function loadList(ids) {
   const asked = JSON.stringify(page.filter);
-  const [fresh, counts] = await Promise.all([ask(listPath()), ask(`alerts/counts?${query()}`)]);
+  const [fresh, counts] = await Promise.all([ask(listPath()), ask("alerts/counts")]);
   if (asked !== JSON.stringify(page.filter)) return false;
-  page.cameras = [...new Set([...page.cameras, ...fresh.items.map((alert) => alert.camera).filter(Boolean)])];
+  page.cameras = Object.keys(counts.by_camera).filter((name) => name !== "");
   announce(fresh);
   merge(fresh);
   if (ids !== null) await renewOlder(ids, fresh);
-  page.counts = counts.state ?? counts.states ?? counts;
+  page.counts = counts.by_state;
+  page.total = { number: fresh.total, exact: fresh.total_is_exact };
   page.loaded = true;
   return true;
 }
@@ -157,7 +158,9 @@ function drawCounts() {
     $("states").dataset.looks = looks;
     if (focused) buttons.find((button) => button.dataset.state === focused)?.focus();
   }
-  $("open-count").textContent = say("open_count", { n: countOf(OPEN) });
+  const { number, exact } = page.total;
+  const many = !exact ? "listed_more" : number === 1 ? "listed_1" : "listed_n";
+  $("list-count").textContent = number === null ? "" : say(many, { n: number });
   document.title = page.counts.new ? `(${page.counts.new}) Gatewatch` : "Gatewatch";
 }
 

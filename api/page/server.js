@@ -78,6 +78,6 @@ export async function ask(path, { method = "GET", body, anonymous = false } = {}
   }
 }
 
-const needsLogIn = (error) => error.status === 401 || ["csrf_failed", "password_change_required"].includes(error.code);
+const needsLogIn = (error) => error.status === 401 || ["csrf_token_required", "password_change_required"].includes(error.code);
 
 export const post = (path, body = {}) => ask(path, { method: "POST", body });

@@ -5,7 +5,7 @@ export const page = {
   site: null,
   reasons: [],
   cameras: [], names: {},
-  items: [], cursor: null, older: false, counts: {}, known: null, loaded: false,
+  items: [], cursor: null, older: false, counts: {}, total: { number: null, exact: true }, known: null, loaded: false,
   filter: { states: "all", severity: "", camera: "", time: "", since: "", until: "", text: "", mine: false },
   marked: new Set(),
   selected: null, detail: null, position: 0, incident: null,

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { page } from "./state.js";
 import { history, responses } from "./history.js";
 import {
-  cameraName, joinWords, measuredText, mediaTime, moment, number, place, say, when, word,
+  cameraName, joinWords, measuredText, mediaTime, moment, number, place, say, shortMoment, when, word,
 } from "./words.js";
 
 const badge = (group, value) => el("span", { className: `badge ${group}-${value}` }, word(group, value));
@@ -38,7 +38,7 @@ export function listItem(alert, selected, marked) {
       el("span", { className: "row-rule" }, joinWords(alert.rule, place(alert))), stateWords(alert)),
     el("div", { className: "row-measured" }, measuredText(alert.measured)),
     el("div", { className: "row-bottom" },
-      el("span", {}, `${cameraName(alert)} · ${when(alert)}`),
+      el("span", {}, `${cameraName(alert)} · ${alert.raised_at ? shortMoment(alert.raised_at) : when(alert)}`),
       joinWords(alert.drill ? say("in_drill") : "", events > 1 ? say("events_n", { n: events }) : "",
         alert.incident_id ? say("in_incident") : ""))));
   item.dataset.id = alert.alert_id;

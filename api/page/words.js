@@ -75,7 +75,7 @@ export const timeZone = () => page.site?.timezone ?? "UTC";
 export function moment(iso, withDate = true) {
   const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: timeZone() };
   if (withDate) Object.assign(shape, { year: "numeric", month: "2-digit", day: "2-digit" });
-  return new Intl.DateTimeFormat(language === "en" ? "en-CA" : language, shape).format(new Date(iso)).replace(",", "");
+  return new Intl.DateTimeFormat("en-CA", shape).format(new Date(iso)).replace(",", "");
 }
 
 // The moment at which the clocks of the site show this ("2026-03-01T22:05"), as ISO 8601 in UTC.
@@ -112,6 +112,9 @@ export function lasting(seconds) {
   if (whole < 86400) return say("hours", { h: Math.floor(whole / 3600), m: Math.floor(whole / 60) % 60 });
   return say("days", { d: Math.floor(whole / 86400), h: Math.floor(whole / 3600) % 24 });
 }
+
+// Without the date where that is today's.
+export const shortMoment = (iso) => moment(iso, moment(iso).slice(0, 10) !== moment(new Date().toISOString()).slice(0, 10));
 
 // When the alert was raised: the wall time, or how far into the recording.
 export function when(alert, withDate = true) {
