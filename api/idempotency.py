@@ -229,7 +229,7 @@ class Repeats:
             await self._app(scope, receive, send)
             return
         body = await Request(scope, receive).body()
-        claim = _Claim(",".join(keys) if len(keys) == 1 else "", _fingerprint(scope, body))
+        claim = _Claim(keys[0] if len(keys) == 1 else "", _fingerprint(scope, body))
         held = _Held(send, claim)
         token = _current.set(claim)
         answer = None
