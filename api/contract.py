@@ -91,6 +91,7 @@ def _completed(document: Document, routes: Sequence[BaseRoute]) -> Document:
             _guarded(operation, method.lower(), calls)
             _repeatable(operation, method.lower(), calls)
             _deprecated(operation, calls)
+            _parameters(operation)
             _headers(operation, components.get("schemas", {}))
     return document
 
@@ -127,12 +128,30 @@ def _deprecated(operation: Document, calls: Sequence[Any]) -> None:
                 answer.setdefault("headers", {}).update({name: {"schema": {"type": "string"}} for name in names})
 
 
+def _parameters(operation: Document) -> None:
+    """A parameter is there or left out: none can be null."""
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+        if len(options) == 1:
+            del schema["anyOf"]
+            parameter["schema"] = {**options[0], **schema}
+
+
 def _headers(operation: Document, schemas: Document) -> None:
     for status, answer in operation["responses"].items():
         if status in ("429", "503"):
             answer.setdefault("headers", {})["Retry-After"] = _RETRY_AFTER
         elif status < "300" and _has_version(answer, schemas):
             answer.setdefault("headers", {})["ETag"] = _ETAG
+        content = answer.get("content", {})
+        if status >= "400" and content:
+            # Whatever else a route sends: what it refuses is JSON.
+            answer["content"] = {"application/json": next(iter(content.values()))}
+        elif "text/event-stream" in content:
+            content["text/event-stream"]["schema"] = {
+                "description": "Events with `id`, `event` and `data`, without end."
+            }
         if status >= "400" and int(status) in CODES:
             answer["description"] = f"{HTTPStatus(int(status)).phrase}: {', '.join(CODES[int(status)])}"
 

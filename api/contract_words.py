@@ -95,6 +95,7 @@ CODES: Mapping[int, Mapping[str, str]] = {
         "foreign_origin": "A page of another origin asks.",
         "csrf_token_required": "A session's write without `X-CSRF-Token`.",
         "password_change_required": "Choose a password of your own first.",
+        "session_required": "Only for people who logged in, not for tokens.",
         "last_administrator": "Somebody must be left who can administer.",
         "oidc_no_role": "No group of this person is mapped to a role.",
         "oidc_no_cameras": "The provider names no camera for this person.",
