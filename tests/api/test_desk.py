@@ -8,18 +8,24 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from api.access.principal import PERMISSIONS_OF, Principal
+from api.access.users import UserChange
 from api.alerts import Clip, Policy, group
-from api.desk import Desk
-from api.errors import DeskError, NotFoundError, TransitionError
-from api.journal import Actor
+from api.desk import Desk, ExternalEvent
+from api.errors import DeskError, InvalidError, NotFoundError, StaleError, TransitionError
+from api.journal import SYSTEM, Actor
 from api.records import Filters
+from api.services import Services
+from api.storage import store
 from api.storage.base import Base
 from api.storage.database import open_database
 from tests.api.kit import open_desk
@@ -38,7 +44,7 @@ def test_what_is_stored_is_what_the_pure_part_says(desk: Desk) -> None:
 
 def test_an_event_that_comes_again_changes_nothing(desk: Desk) -> None:
     first = desk.take(make_event(1, 10.0))
-    desk.act(first.alert_id, "resolve")
+    desk.act(first.alert_id, "resolve", reason="handled_on_site")
     again = desk.take(make_event(1, 10.0))
     assert (again.alert_id, again.state, len(desk.list().records)) == (first.alert_id, "resolved", 1)
     other_run = desk.take(make_event(1, 10.0), run="second")
@@ -110,17 +116,121 @@ def test_media_come_later_and_stay_in_their_folder(desk: Desk, media: Path, tmp_
         desk.snapshot_file(alert.alert_id)
 
 
-def test_history_says_who_did_what_when(desk: Desk) -> None:
-    alert = desk.take(make_event())
+def test_history_says_what_happened_and_who_did_it_when(desk: Desk) -> None:
+    alert = desk.take(make_event(1, 10.0))
     desk.act(alert.alert_id, "acknowledge", actor=Actor("user", "guard-1"))
-    record = desk.act(alert.alert_id, "false_alarm", reason="other", note="a kite")
-    assert [(c.version, c.action, c.actor, c.reason, c.note) for c in record.changes or ()] == [
+    desk.take(make_event(2, 20.0))
+    desk.attach_media(alert.alert_id, clips=[Clip("c.mp4", 5.0)])
+    record = desk.act(alert.alert_id, "false_alarm", reason="other", note=" a kite ")
+    told = [(c.version, c.action, c.actor, c.reason, c.note) for c in record.changes or ()]
+    assert told == [
+        (1, "raised", "gatewatch", None, None),
         (2, "acknowledge", "guard-1", None, None),
-        (3, "false_alarm", "gatewatch", "other", "a kite"),
+        (3, "joined", "gatewatch", None, None),
+        (3, "evidence", "gatewatch", None, None),
+        (4, "false_alarm", "gatewatch", "other", "a kite"),
     ]
     with pytest.raises(TransitionError):
-        desk.act(alert.alert_id, "resolve")
-    assert len(desk.get(alert.alert_id).changes or ()) == 2
+        desk.act(alert.alert_id, "resolve", reason="intruder")
+    assert len(desk.get(alert.alert_id).changes or ()) == 5
+
+
+def test_an_action_writes_no_facts(desk: Desk) -> None:
+    """Even where the code that decides were wrong: what the rule saw is not among what an action stores."""
+    alert = desk.take(make_event(1, 10.0))
+    before = desk.get(alert.alert_id)
+    with desk._ledger.writing() as write:
+        row = store.find(write.session, alert.alert_id)
+        assert row is not None
+        store.handled(row, replace(alert, camera="elsewhere", rule="other", severity="low", end_s=99.0, state="drill"))
+    after = desk.get(alert.alert_id)
+    assert after.alert == replace(before.alert, state="drill")
+    assert after.events == before.events
+
+
+def test_two_guards_at_once(desk: Desk) -> None:
+    """Exactly one wins; the other is told which version it expected and which there is."""
+    for n in range(1, 9):
+        alert = desk.take(make_event(n, 1000.0 * n))
+        won, refused = _claimed_together(desk, alert.alert_id, ["ann", "bob", "cem", "dan"])
+        record = desk.get(alert.alert_id)
+        assert [record.alert.assignee] == won
+        assert refused == [{"expected": 1, "found": 2}] * 3
+        assert [c.action for c in record.changes or ()] == ["raised", "claim"]
+
+
+def _claimed_together(desk: Desk, alert_id: str, guards: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    together, won, refused = threading.Barrier(len(guards)), list[str](), list[dict[str, Any]]()
+
+    def claim(name: str) -> None:
+        together.wait(10)
+        try:
+            desk.act(alert_id, "claim", expected_version=1, actor=Actor("user", name))
+            won.append(name)
+        except StaleError as error:
+            refused.append(error.details)
+
+    threads = [threading.Thread(target=claim, args=(name,)) for name in guards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return won, refused
+
+
+PANIC = ExternalEvent("panic", "device/7 #1", "panic_button", "critical", START, text="Reception")
+
+
+def test_what_happens_outside_the_pictures_is_an_alert_too(desk: Desk) -> None:
+    alert = desk.raise_external(PANIC, actor=Actor("external", "panic"))
+    assert desk.raise_external(PANIC) == alert, "the same event again changes nothing"
+    record = desk.get(alert.alert_id)
+    assert (record.alert.camera, record.alert.rule, record.measured, record.media) == ("", "panic", {}, "missing")
+    assert (record.events or ({},))[0]["text"] == "Reception"
+    assert [(c.action, c.actor_kind) for c in record.changes or ()] == [("raised", "external")]
+    assert set("/# ?").isdisjoint(alert.alert_id), "the id fits into an address whatever the source calls its events"
+    soon = replace(PANIC, event_id="2", at=START + timedelta(seconds=29))
+    assert desk.raise_external(soon).alert_id == alert.alert_id
+    late = replace(PANIC, event_id="3", at=START + timedelta(seconds=90))
+    assert desk.raise_external(late).alert_id != alert.alert_id
+    seen = desk.raise_external(replace(PANIC, event_id="4", camera="north-gate"))
+    assert (seen.camera, desk.get(seen.alert_id).media) == ("north-gate", "pending")
+
+
+def test_a_guard_of_some_cameras_knows_no_others(desk: Desk, media: Path) -> None:
+    mine, theirs, nobodys = desk.take(make_event()), desk.take(make_event(camera="south")), desk.raise_external(PANIC)
+    guard = Principal("user", "ann", "guard", PERMISSIONS_OF["guard"], frozenset({"north-gate"}))
+    (media / "s.jpg").write_bytes(b"jpg")
+    for alert in (mine, theirs, nobodys):
+        desk.attach_media(alert.alert_id, snapshot="s.jpg", clips=[Clip("s.jpg", 0.0)])
+    assert desk.get(mine.alert_id, guard).alert.alert_id == mine.alert_id
+    assert desk.snapshot_file(mine.alert_id, guard).name == "s.jpg"
+    for hidden in (theirs.alert_id, nobodys.alert_id):
+        for attempt in (
+            lambda of=hidden: desk.get(of, guard),
+            lambda of=hidden: desk.act(of, "claim", principal=guard, expected_version=99),
+            lambda of=hidden: desk.assignees(of, guard),
+            lambda of=hidden: desk.snapshot_file(of, guard),
+            lambda of=hidden: desk.clip_file(of, principal=guard),
+        ):
+            with pytest.raises(NotFoundError, match="There is no alert"):
+                attempt()
+
+
+def test_an_alert_goes_only_to_who_may_handle_it(services: Services) -> None:
+    desk, users = services.desk, services.accounts.users
+    for name, role, cameras in (
+        ("ann", "guard", None), ("bob", "guard", ["south"]), ("cem", "guard", ["north-gate", "south"]),
+        ("dan", "auditor", None), ("eve", "guard", None),
+    ):  # fmt: skip
+        users.create(name, role, actor=SYSTEM, cameras=cameras, provider=("https://login.test", name))
+    users.change("eve", UserChange(disabled=True), expected_version=None, actor=SYSTEM, by=None)
+    alert = desk.take(make_event())
+    assert [name for name, _ in desk.assignees(alert.alert_id)] == ["ann", "cem"]
+    for name in ("bob", "dan", "eve", "nobody"):
+        with pytest.raises(InvalidError, match=f"found {name}"):
+            desk.act(alert.alert_id, "assign", assignee=name)
+    assert desk.act(alert.alert_id, "assign", assignee="cem").alert.assignee == "cem"
 
 
 def test_many_threads_lose_nothing(desk: Desk) -> None:
@@ -164,7 +274,7 @@ def test_a_reanalysis_is_taken_over_once(desk: Desk, media: Path) -> None:
     )
     assert oldest.alert.snapshot == "run 1/s.jpg"
     assert oldest.alert.clips == (Clip("run 1/c.mp4", 1.0, None, "run 1/c.mkv", 0.5),)
-    desk.act(oldest.alert.alert_id, "resolve")
+    desk.act(oldest.alert.alert_id, "resolve", reason="handled_on_site")
     assert desk.import_reanalysis(out) == 0
     assert desk.get(oldest.alert.alert_id).alert.state == "resolved"
     with pytest.raises(DeskError, match="another analysis"):
