@@ -23,8 +23,11 @@ from api import (
     routes_page,
     routes_reasons,
     routes_service,
+    routes_session,
     routes_stream,
     routes_stream_ws,
+    routes_tokens,
+    routes_users,
     routes_webhooks,
 )
 from api.access.authenticate import SignedIn
@@ -93,8 +96,8 @@ def create_app(
     api = APIRouter(prefix=PREFIX)
     for module in (
         routes_lists, routes_alerts, routes_incidents, routes_reasons, routes_media, routes_journal,
-        contract, routes_oidc, routes_service, routes_stream, routes_stream_ws,
-        routes_arming, routes_external, routes_webhooks,
+        contract, routes_oidc, routes_session, routes_users, routes_tokens, routes_service,
+        routes_stream, routes_stream_ws, routes_arming, routes_external, routes_webhooks,
     ):  # fmt: skip
         api.include_router(module.router)
     app.include_router(api)

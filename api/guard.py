@@ -19,7 +19,7 @@ class Guard:
     """ASGI middleware.
 
     * The Host must be one of `hosts`: a foreign name that is made to point here (DNS rebinding) gets nothing.
-    * A request that changes something must be JSON, and must not come from another origin's page.
+    * A request that changes something must be JSON, and must not come from another origin's page; nor may a WebSocket.
     * A body is at most `MAX_BODY_BYTES` long.
     """
 
@@ -28,6 +28,9 @@ class Guard:
         self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._handshake(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -51,23 +54,45 @@ class Guard:
                 receive = _replay(body, receive)
         await (refusal or self._app)(scope, receive, send_with_headers)
 
+    async def _handshake(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        refusal = self._of_host(headers)
+        if refusal is None and not _from_own_page(scope, headers):
+            refusal = failure(403, "foreign_origin", "A page of another origin may not listen here.")
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif "websocket.http.response" in scope.get("extensions", {}):
+            await refusal(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "").lower()
-        if _without_port(host) not in self._hosts:
-            return failure(400, "bad_host", "This server does not answer to that host name.", {"host": host[:200]})
-        if scope["method"] in _SAFE:
-            return None
-        origin = headers.get("origin")
-        same = origin is None or origin.lower() == f"{scope['scheme']}://{host}"
-        if not same or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        refusal = self._of_host(headers)
+        if refusal is not None or scope["method"] in _SAFE:
+            return refusal
+        if not _from_own_page(scope, headers):
             return failure(403, "foreign_origin", "A page of another origin may not change anything here.")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        # No route takes another method; those are told so by the router.
-        if scope["method"] == "POST" and kind != "application/json":
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        if (scope["method"] == "POST" or has_body) and kind != "application/json":
             details = {"expected": "application/json", "found": kind[:100]}
             return failure(415, "unsupported_media_type", "The body must be application/json.", details)
         return None
+
+    def _of_host(self, headers: Headers) -> JSONResponse | None:
+        host = headers.get("host", "").lower()
+        if _without_port(host) in self._hosts:
+            return None
+        return failure(400, "bad_host", "This server does not answer to that host name.", {"host": host[:200]})
+
+
+def _from_own_page(scope: Scope, headers: Headers) -> bool:
+    """Whether it was sent by a page of this server, or by no page at all."""
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    origin = headers.get("origin")
+    same = origin is None or origin.lower() == f"{scheme}://{headers.get('host', '').lower()}"
+    return same and headers.get("sec-fetch-site", "none") in ("same-origin", "none")
 
 
 def _without_port(host: str) -> str:

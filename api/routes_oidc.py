@@ -49,7 +49,7 @@ class SessionOptionsOut(BaseModel):
     oidc: OidcOptionOut | None = Field(description="Log-in at an OpenID provider; null where none is set up.")
 
 
-@router.get("/session/options", operation_id="get_session_options", responses=documented())
+@router.get("/session/options", operation_id="get_session_options", responses=documented(429))
 def get_session_options(request: Request) -> SessionOptionsOut:
     """Which ways to log in there are; for the log-in page, needs no log-in."""
     oidc: OidcLogin | None = request.app.state.oidc
@@ -62,7 +62,7 @@ def get_session_options(request: Request) -> SessionOptionsOut:
     operation_id="begin_oidc_login",
     status_code=303,
     response_class=Response,
-    responses=_REDIRECT | documented(404, 422, 503),
+    responses=_REDIRECT | documented(404, 422, 429, 503),
 )
 def begin_oidc_login(
     request: Request,
@@ -86,7 +86,7 @@ def begin_oidc_login(
     openapi_extra={OTHER_PARAMETERS: "ignored"},  # Providers add some of their own.
     status_code=303,
     response_class=Response,
-    responses=_REDIRECT | documented(401, 403, 404, 422, 503),
+    responses=_REDIRECT | documented(401, 403, 404, 422, 429, 503),
 )
 def finish_oidc_login(
     request: Request,

@@ -13,8 +13,8 @@ from api.access.principal import Principal
 from api.access.requiring import principal_if_any, public, requires
 from api.errors import NotFoundError, UnavailableError
 from api.failures import documented
-from api.routes_alerts import desk_of
 from api.schemas import HealthOut, InputIn, InputOut, SiteOut
+from api.services import Services
 
 router = APIRouter()
 
@@ -49,14 +49,15 @@ CameraCount = Callable[[], tuple[int, int]]
 def get_health(request: Request) -> HealthOut:
     """Answers once the database can be read; `degraded` says that a camera is not watched. Needs no log-in; the numbers
     are for those who may see all cameras."""
-    counts = {str(state): number for state, number in desk_of(request).counts().items()}
+    services: Services = request.app.state.services
+    services.accounts.check()
     count: CameraCount | None = request.app.state.camera_count
     watched, connected = count() if count is not None else (0, 0)
     health = HealthOut(status="ok" if connected == watched else "degraded", version=request.app.version)
     principal = principal_if_any(request)
     if principal is not None and principal.cameras is None:
         if "alerts.read" in principal.permissions:
-            health.alerts = counts
+            health.alerts = {str(state): number for state, number in services.desk.counts().items()}
         if count is not None and "cameras.read" in principal.permissions:
             health.cameras = {"watched": watched, "connected": connected}
     return health

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from api.access.authenticate import COOKIE
 from api.access.principal import Principal
+from api.access.requiring import guarded_within
 from api.errors import DeskError, NotAuthenticatedError
 from api.routes_stream import STUCK_S, May, Message, Seq, feed_of, first_of, messages_of, wanted_of
 from api.schemas import Name
@@ -27,7 +27,7 @@ HELLO_S = 10.0
 GOING_AWAY = 1001
 
 
-@router.websocket("/stream/ws")
+@router.websocket("/stream/ws", dependencies=[guarded_within("alerts.read")])
 async def stream_socket(
     socket: WebSocket,
     camera: Annotated[list[Name] | None, Query()] = None,
@@ -59,13 +59,13 @@ async def stream_socket(
 async def _caller(socket: WebSocket) -> tuple[HTTPConnection, Principal]:
     """Who calls, and the connection that says so. Raises DeskError, TimeoutError, WebSocketDisconnect."""
     if "authorization" in socket.headers:
-        return socket, await run_in_threadpool(May, socket)
+        return socket, await May(socket)
     if COOKIE in socket.cookies:
-        return socket, await run_in_threadpool(May, socket)
+        return socket, await May(socket)
     token = _token(await asyncio.wait_for(socket.receive(), HELLO_S))
     headers = [*socket.scope["headers"], (b"authorization", f"Bearer {token}".encode("latin-1"))]
     connection = HTTPConnection({**socket.scope, "headers": headers})
-    return connection, await run_in_threadpool(May, connection)
+    return connection, await May(connection)
 
 
 def _token(message: Any) -> str:

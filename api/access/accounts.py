@@ -61,6 +61,11 @@ class Accounts:
         _, password = self.users.reset_password(user, actor=SYSTEM, must_change=False)
         return password
 
+    def check(self) -> None:
+        """Raises UnavailableError where the database cannot be read."""
+        with self.ledger.reading() as session:
+            people.any_user(session)
+
     def forget_first_password(self) -> None:
         """Removes the file once its password is good for nothing."""
         self._file.unlink(missing_ok=True)

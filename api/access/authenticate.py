@@ -32,6 +32,18 @@ class _Kept:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a request shows to say who sends it."""
+
+    secret: str
+    of_session: bool
+
+    @property
+    def key(self) -> str:
+        return hash_of(f"{self.of_session}{self.secret}")
+
+
 class SignedIn:
     """The Authenticator over a site's accounts. Thread-safe."""
 
@@ -45,34 +57,37 @@ class SignedIn:
 
     def principal_of(self, connection: HTTPConnection) -> Principal:
         """Raises NotAuthenticatedError; ForbiddenError where a session is not used by its own page."""
-        given = connection.headers.get("authorization")
-        if given is not None:
-            scheme, _, shown = given.partition(" ")
-            if scheme.lower() != "bearer":
-                raise NotAuthenticatedError("Expected `Authorization: Bearer` and a token.")
-            return self._find(shown.strip(), of_session=False).principal
-        secret = connection.cookies.get(COOKIE)
-        if not secret:
-            raise NotAuthenticatedError("Log in, or send a token.")
-        principal = self._find(secret, of_session=True).principal
-        self._from_own_page(connection, secret)
-        connection.state.session = secret
-        return principal
+        shown = _shown(connection)
+        return self._believed(connection, shown, self._kept_of(shown) or self._found(shown))
 
-    def _find(self, secret: str, *, of_session: bool) -> Found:
-        key = hash_of(f"{of_session}{secret}")
-        now = self._now()
-        kept = self._kept.get(key)
-        if kept is not None and now < kept.found.ends_at and timedelta() <= now - kept.since < _KEPT_FOR:
-            return kept.found
-        generation = self._generation
-        found = self._accounts.sessions.find(secret) if of_session else self._accounts.tokens.find(secret)
+    def kept(self, connection: HTTPConnection) -> Principal | None:
+        """The same where it can be said without asking the database, else None."""
+        shown = _shown(connection)
+        found = self._kept_of(shown)
+        return None if found is None else self._believed(connection, shown, found)
+
+    def _believed(self, connection: HTTPConnection, shown: _Shown, found: Found) -> Principal:
+        if shown.of_session:
+            self._from_own_page(connection, shown.secret)
+            connection.state.session = shown.secret
+        return found.principal
+
+    def _kept_of(self, shown: _Shown) -> Found | None:
+        kept, now = self._kept.get(shown.key), self._now()
+        if kept is None or now >= kept.found.ends_at or not timedelta() <= now - kept.since < _KEPT_FOR:
+            return None
+        return kept.found
+
+    def _found(self, shown: _Shown) -> Found:
+        generation, now = self._generation, self._now()
+        find = self._accounts.sessions.find if shown.of_session else self._accounts.tokens.find
+        found = find(shown.secret)
         with self._lock:
             # What was read before a change became known must not be kept after it.
             if generation == self._generation:
                 if len(self._kept) >= _MOST_KEPT:
                     self._kept.clear()
-                self._kept[key] = _Kept(found, now)
+                self._kept[shown.key] = _Kept(found, now)
         return found
 
     def _from_own_page(self, connection: HTTPConnection, secret: str) -> None:
@@ -93,6 +108,19 @@ class SignedIn:
             with self._lock:
                 self._generation += 1
                 self._kept.clear()
+
+
+def _shown(connection: HTTPConnection) -> _Shown:
+    given = connection.headers.get("authorization")
+    if given is not None:
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotAuthenticatedError("Expected `Authorization: Bearer` and a token.")
+        return _Shown(token.strip(), of_session=False)
+    secret = connection.cookies.get(COOKIE)
+    if not secret:
+        raise NotAuthenticatedError("Log in, or send a token.")
+    return _Shown(secret, of_session=True)
 
 
 def is_own_origin(connection: HTTPConnection) -> bool:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import secrets
 import threading
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import pairwise
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from api.errors import InvalidError
+from api.errors import InvalidError, TooManyRequestsError
 
 MIN_CHARACTERS = 12
 MAX_CHARACTERS = 256
 _AT_ONCE = 2
+_WAIT_S = 10.0
 """Each hash takes 64 MiB for its time; more at once would let log-ins eat the memory."""
 _ONE_TIME_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _COMMON = (
@@ -36,19 +39,30 @@ class Passwords:
         self._at_once = threading.BoundedSemaphore(_AT_ONCE)
 
     def hash(self, password: str) -> str:
-        with self._at_once:
+        """Raises TooManyRequestsError where too many wait for theirs."""
+        with self._turn():
             return self._hash.hash(normal(password))
 
     def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
         """(whether it is the password, a stronger hash of it where the stored one is dated). Takes the same time where
-        there is no hash: nobody learns from it which users there are."""
+        there is no hash: nobody learns from it which users there are. Raises TooManyRequestsError."""
         known = hashed if hashed is not None else self._of_nobody
-        with self._at_once:
+        with self._turn():
             try:
                 right, better = self._hash.verify_and_update(normal(password)[: 4 * MAX_CHARACTERS], known)
             except UnknownHashError:
                 return False, None
         return (right, better) if hashed is not None else (False, None)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # Whoever waits keeps one of the server's threads from other work.
+        if not self._at_once.acquire(timeout=_WAIT_S):
+            raise TooManyRequestsError("Too many log in at once: come again in 5 s.", {"retry_after_s": 5})
+        try:
+            yield
+        finally:
+            self._at_once.release()
 
     @cached_property
     def _of_nobody(self) -> str:
@@ -95,7 +109,7 @@ def _is_sequence(text: str) -> bool:
             endless = run * (len(text) // len(run) + 2)
             if text in endless:
                 return True
-    return all(ord(after) - ord(before) == 1 for before, after in zip(text, text[1:], strict=False))
+    return all(ord(after) - ord(before) == 1 for before, after in pairwise(text))
 
 
 def _weak(message: str, details: Mapping[str, object]) -> InvalidError:

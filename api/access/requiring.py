@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
+from api.access.authenticate import SignedIn
+from api.access.limits import Limiter, address_of, caller_of
 from api.access.principal import Authenticator, Permission, Principal
 from api.errors import ForbiddenError, NotAuthenticatedError
+from api.idempotency import claim_for
 from api.journal import Actor
 
 
@@ -22,35 +26,49 @@ class Requires:
     def __init__(self, permission: Permission | None) -> None:
         self.permission = permission
 
-    def __call__(self, connection: HTTPConnection) -> Principal:
-        """Raises NotAuthenticatedError or ForbiddenError."""
-        authenticator: Authenticator = connection.app.state.authenticator
-        principal = authenticator.principal_of(connection)
+    async def __call__(self, connection: HTTPConnection) -> Principal:
+        """Raises NotAuthenticatedError, ForbiddenError or TooManyRequestsError, or what `claim_for` raises."""
+        limiter: Limiter = connection.app.state.limiter
+        try:
+            principal = await _principal_of(connection)
+        except NotAuthenticatedError:
+            limiter.strangers.take(address_of(connection))
+            raise
+        limiter.requests.take(caller_of(principal))
         connection.state.principal = principal
-        if self.permission is None:
-            return principal
-        if principal.must_change_password:
-            raise ForbiddenError(
-                "Choose a password of your own first.", {"needed": "new_password"}, code="password_change_required"
-            )
-        if self.permission not in principal.permissions:
-            raise ForbiddenError(
-                f"This needs the permission {self.permission}, which the caller does not have.",
-                {"permission": self.permission, "role": principal.role},
-            )
+        if self.permission is not None:
+            _check(principal, self.permission)
+        await claim_for(connection, principal)
         return principal
 
 
 class Public:
     """The dependency of a route that anybody may call."""
 
-    def __call__(self, connection: HTTPConnection) -> None:
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Raises TooManyRequestsError."""
+        limiter: Limiter = connection.app.state.limiter
+        limiter.strangers.take(address_of(connection))
+
+
+class Within:
+    """Marks a WebSocket whose first message may say who calls: the route itself asks for the permission then."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self) -> None:
         pass
 
 
 def requires(permission: Permission | None) -> Any:
     """For `Annotated[Principal, requires(...)]` of a route, HTTP or WebSocket."""
     return Depends(Requires(permission))
+
+
+def guarded_within(permission: Permission) -> Any:
+    """For `dependencies=[guarded_within(...)]` of a WebSocket that lets nobody hear anything without it."""
+    return Depends(Within(permission))
 
 
 def public() -> Any:
@@ -77,3 +95,22 @@ def origin_of(connection: HTTPConnection) -> str | None:
 def actor_of(connection: HTTPConnection, principal: Principal) -> Actor:
     """Who the journal says it was, with the client's address."""
     return principal.actor(origin_of(connection))
+
+
+async def _principal_of(connection: HTTPConnection) -> Principal:
+    authenticator: Authenticator = connection.app.state.authenticator
+    # What is remembered needs no thread, which costs more than the look itself.
+    kept = authenticator.kept(connection) if isinstance(authenticator, SignedIn) else None
+    return kept if kept is not None else await run_in_threadpool(authenticator.principal_of, connection)
+
+
+def _check(principal: Principal, permission: Permission) -> None:
+    if principal.must_change_password:
+        raise ForbiddenError(
+            "Choose a password of your own first.", {"needed": "new_password"}, code="password_change_required"
+        )
+    if permission not in principal.permissions:
+        raise ForbiddenError(
+            f"This needs the permission {permission}, which the caller does not have.",
+            {"permission": permission, "role": principal.role},
+        )

@@ -13,8 +13,14 @@ from typing import cast
 from api.access.principal import Permission, Principal, permissions_of
 from api.access.sessions import Found, hash_of
 from api.access.users import scope_of, user_of
-from api.errors import ConflictError, ForbiddenError, InvalidError, NotAuthenticatedError, NotFoundError
-from api.errors import UnavailableError
+from api.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotAuthenticatedError,
+    NotFoundError,
+    UnavailableError,
+)
 from api.journal import Actor
 from api.storage import people
 from api.storage.ledger import Ledger

@@ -55,7 +55,7 @@ class UserChange:
 
     display_name: str | _Unset = UNSET
     role: Role | _Unset = UNSET
-    cameras: Sequence[str] | None | _Unset = UNSET
+    cameras: Sequence[str] | _Unset | None = UNSET
     disabled: bool | _Unset = UNSET
 
 
@@ -114,12 +114,17 @@ class Users:
             write.journal(actor, "user", name, "created", body, version=1)
             return user_of(row), password
 
-    def change(self, name: str, wanted: UserChange, *, actor: Actor, by: str | None, expected_version: int) -> User:
-        """`by`: the user who asks, None for the system. Raises NotFoundError, StaleError, InvalidError, and
-        ForbiddenError for one's own role and for the last administrator."""
+    def change(
+        self, name: str, wanted: UserChange, *, actor: Actor, by: str | None, expected_version: int | None
+    ) -> User:
+        """`by`: the user who asks, None for the system; `expected_version` None: whatever it finds.
+
+        Raises NotFoundError, StaleError, InvalidError, and ForbiddenError for one's own role and for the last
+        administrator.
+        """
         with self._ledger.writing() as write:
             row = _row(write.session, name)
-            fresh(row, expected_version)
+            _fresh(row, expected_version)
             before = _facts(row)
             role = row.role if isinstance(wanted.role, _Unset) else wanted.role
             cameras = row.cameras if isinstance(wanted.cameras, _Unset) else wanted.cameras
@@ -169,10 +174,8 @@ class Users:
                 write.journal(actor, "user", name, "unlocked", version=row.version)
             return user_of(row)
 
-    def choose_password(
-        self, name: str, current: str, new: str, *, actor: Actor, site_name: str, keep_session: str | None
-    ) -> User:
-        """The user's own new password; ends the other sessions. Raises InvalidError for a weak one or where the current
+    def choose_password(self, name: str, current: str, new: str, *, actor: Actor, site_name: str) -> User:
+        """The user's own new password; ends all sessions. Raises InvalidError for a weak one or where the current
         one is wrong."""
         with self._ledger.reading() as session:
             row = _row(session, name)
@@ -189,7 +192,7 @@ class Users:
             if row.password_hash != hashed:
                 raise StaleError("The password was changed in the meantime.", {"user": name})
             _set_password(write, row, fresh_hash, must_change=False)
-            people.end_sessions_of(write.session, row.seq, but=keep_session)
+            people.end_sessions_of(write.session, row.seq)
             write.journal(actor, "user", name, "password_changed", version=row.version)
             return user_of(row)
 
@@ -202,8 +205,8 @@ def user_of(row: UserRow) -> User:
     )  # fmt: skip
 
 
-def fresh(row: UserRow, expected_version: int) -> None:
-    if row.version != expected_version:
+def _fresh(row: UserRow, expected_version: int | None) -> None:
+    if expected_version is not None and row.version != expected_version:
         raise StaleError(
             f"{row.name} was changed in the meantime: expected version {expected_version}, found {row.version}.",
             {"expected": expected_version, "found": row.version},

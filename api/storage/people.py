@@ -42,16 +42,8 @@ def session_of(session: Session, token_hash: str) -> SessionRow | None:
     return session.get(SessionRow, token_hash, options=[joinedload(SessionRow.user)])
 
 
-def end_session(session: Session, token_hash: str) -> None:
-    session.execute(delete(SessionRow).where(SessionRow.token_hash == token_hash))
-
-
-def end_sessions_of(session: Session, user_seq: int, *, but: str | None = None) -> None:
-    """Ends a user's sessions, all but the one of this hash."""
-    gone = delete(SessionRow).where(SessionRow.user_seq == user_seq)
-    if but is not None:
-        gone = gone.where(SessionRow.token_hash != but)
-    session.execute(gone)
+def end_sessions_of(session: Session, user_seq: int) -> None:
+    session.execute(delete(SessionRow).where(SessionRow.user_seq == user_seq))
 
 
 def forget_ended_sessions(session: Session, now: datetime, idle_since: datetime) -> None:
