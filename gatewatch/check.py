@@ -45,6 +45,8 @@ def check_site(site: Site, *, now: datetime, environ: Mapping[str, str]) -> Repo
         if not camera.rules:
             lines.append("  no rules: the camera would be recorded, and nothing would alert")
         lines += [f"  note      {line}" for line in _unused(camera)]
+    days = site.retention.closed_alerts_days
+    lines += ["", f"closed alerts are kept {'without end' if days is None else f'for {days} days'}"]
     lines += ["", "This site can run." if ready else "This site cannot run yet: see above."]
     return Report(tuple(lines), ready)
 

@@ -21,8 +21,12 @@ COMMANDS: dict[str, str] = {
     "demo": "Analyse the embedded clip, print its alerts and show them in the browser.",
     "run": "Watch live: cameras, rules, alerts and the page for guards.",
     "reanalyse": "Find the alerts in recordings.",
+    "users": "List and make users, give new passwords, unlock and disable.",
     "check": "Validate a site file and say what would run.",
     "audit": "Check that nothing in the journal or the alerts was changed, removed or forged.",
+    "retention": "Remove closed alerts whose time is over, and say so in the journal.",
+    "backup": "Put the database, the pictures and clips into one file.",
+    "restore": "Bring a backup back into an empty database.",
     "models": "List, fetch, export and verify detector weights.",
     "bench": "Measure accuracy, events and speed.",
 }

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,9 +24,12 @@ from typing import Any
 import structlog
 import uvicorn
 
+from api.access.accounts import Accounts
 from api.alerts import Policy
+from api.access.oidc_settings import OidcSettings
 from api.app import create_app
 from api.guard import LOCAL_HOSTS
+from api.retention import Retention
 from api.services import open_services
 from gatewatch.errors import FrontError, OutputError
 from gatewatch.live_api import add_live_routes
@@ -36,6 +40,7 @@ from gatewatch.live_words import say
 from gatewatch.live_worker import Setup
 from gatewatch.log import Level
 from gatewatch.site import Site
+from gatewatch.transport import Transport, days_left
 from gatewatch.version import version
 from gatewatch.words import counted
 
@@ -45,6 +50,8 @@ PORT = 8470
 ANY_HOST = ("0.0.0.0", "::")
 CONNECTIONS_END_S = 3
 FORCED = 130
+CERT_DAYS = 14
+"""A certificate that ends sooner is spoken of at the start."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class RunOptions:
     """An SQLite file or a `postgresql://` address; None: a file in `data`. May hold a password."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names by which clients may call."""
+    transport: Transport = Transport()
+    oidc: OidcSettings | None = None
     ring_mb: int = 64
     log_level: Level = "warning"
 
@@ -80,6 +89,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         )
         services.ledger.run_alone()
         services.webhooks.start()
+        _say_first_login(services.accounts, language, say_line)
         desk = services.desk
         board = Board(tuple(site.cameras))
         live = LiveDesk(site, desk, board, say_line)
@@ -91,16 +101,21 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         stop.on_force(worker.kill)
         app = create_app(
             services, site=site, version=version(), on_input=live.on_input, camera_count=board.camera_count,
-            allowed_hosts=_hosts(options),
+            oidc=options.oidc, allowed_hosts=_hosts(options),
         )  # fmt: skip
         add_live_routes(app, board)
-        address = f"http://{_shown(options.host)}:{sock.getsockname()[1]}/"
-        server = stack.enter_context(_serving(app, sock, stop))
+        address = f"{options.transport.scheme}://{_shown(options.host)}:{sock.getsockname()[1]}/"
+        stack.enter_context(services.heads.running())
+        keeper = Retention(
+            services.ledger, services.heads, media_dir=options.data,
+            closed_alerts_days=site.retention.closed_alerts_days,
+        )  # fmt: skip
+        stack.enter_context(keeper.running())
+        server = stack.enter_context(_serving(app, sock, stop, options.transport))
         names = ", ".join(site.cameras)
         say_line(say(language, "starting", cameras=counted(language, len(site.cameras), "camera"), names=names))
         say_line(say(language, "data", path=options.data))
-        if options.host not in LOCAL_HOSTS:
-            say_line(say(language, "open", host=options.host))
+        _say_transport(options, lambda key, **values: say_line(say(language, key, **values)))
         worker.start()
         try:
             say_line(say(language, "page", address=address))
@@ -115,6 +130,18 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
     if stop.failure is not None:
         raise FrontError(stop.failure)
     say_line(say(language, "stopped"))
+
+
+def _say_first_login(accounts: Accounts, language: str, say_line: Callable[[str], None]) -> None:
+    """Tells how to get in where nobody ever did: on a terminal, else by a file, as what is printed is kept in logs."""
+    first = accounts.first_start(on_terminal=sys.stdout.isatty())
+    if first is None:
+        return
+    if first.file is None:
+        say_line(say(language, "first_login", user=first.user, password=first.password))
+    else:
+        say_line(say(language, "first_login_file", user=first.user, path=first.file))
+        structlog.get_logger().warning("the first password was written to a file", path=str(first.file))
 
 
 def _worker(
@@ -153,6 +180,17 @@ def listening(host: str, port: int) -> socket.socket:
         hint = " (another program uses it; choose one with --port)" if error.errno == errno.EADDRINUSE else ""
         raise FrontError(f"{host}:{port}: cannot be served on: {error.strerror}{hint}.") from None
     return sock
+
+
+def _say_transport(options: RunOptions, say_key: Callable[..., None]) -> None:
+    transport = options.transport
+    if options.host not in LOCAL_HOSTS and transport.in_the_open:
+        say_key("open", host=options.host)
+    left = CERT_DAYS if transport.cert is None else days_left(transport.cert)
+    if left < 0:
+        say_key("cert_over", path=transport.cert)
+    elif left < CERT_DAYS:
+        say_key("cert_ends", path=transport.cert, days=left)
 
 
 def _hosts(options: RunOptions) -> tuple[str, ...]:
@@ -229,11 +267,12 @@ class _Stop:
 
 
 @contextmanager
-def _serving(app: Any, sock: socket.socket, stop: _Stop) -> Iterator[uvicorn.Server]:
+def _serving(app: Any, sock: socket.socket, stop: _Stop, transport: Transport) -> Iterator[uvicorn.Server]:
     """The API in a thread of its own; returns once it answers, ends with the block."""
     config = uvicorn.Config(
-        app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=CONNECTIONS_END_S
-    )
+        app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=CONNECTIONS_END_S,
+        **transport.server_options(),
+    )  # fmt: skip
     server = _Server(config)
 
     def serve() -> None:

@@ -42,3 +42,12 @@ def keys_of(data: Path) -> SiteKeys | None:
 
     file = data / KEY_FILE
     return SiteKeys.load(file) if file.exists() else None
+
+
+def existing(where: Path | str) -> Path | str:
+    """The same place; raises OutputError where it is a file that is not there: nothing is made by looking."""
+    from gatewatch.errors import OutputError
+
+    if isinstance(where, Path) and not where.is_file():
+        raise OutputError(f"{where}: expected the database of Gatewatch, found no such file.")
+    return where

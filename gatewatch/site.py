@@ -41,6 +41,7 @@ from gatewatch.site_model import (
     ProfileConfig,
     ReasonConfig,
     ReasonLabels,
+    RetentionConfig,
     SiteFile,
     SiteInfo,
     SourceConfig,
@@ -70,6 +71,7 @@ class Site:
     clips: Clips
     reasons: Reasons
     """Those that guards can give with a verdict."""
+    retention: RetentionConfig
     arming: ArmingConfig
     external: Mapping[str, SourceConfig]
     """Who may send events from outside."""
@@ -133,6 +135,7 @@ def load_site(path: str | os.PathLike[str]) -> Site:
         schedules=content.schedules,
         clips=content.clips,
         reasons=site_reasons(content.alerts),
+        retention=content.retention,
         arming=content.arming,
         external=content.external,
         cameras={name: _with_rules(camera, rules[name]) for name, camera in content.cameras.items()},
@@ -232,6 +235,8 @@ def _keys_at(path: Path) -> Sequence[str]:
         model = Clips
     elif path[:1] == ("alerts",):
         model = ReasonLabels if path[-1:] == ("label",) else AlertsConfig if len(path) == 1 else ReasonConfig
+    elif path[:1] == ("retention",):
+        model = RetentionConfig
     elif path[:1] == ("arming",):
         model = ArmingConfig if len(path) == 1 else ProfileConfig
     elif path[:1] == ("external",):

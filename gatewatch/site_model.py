@@ -221,6 +221,16 @@ class SourceConfig(Strict):
     )
 
 
+class RetentionConfig(Strict):
+    """How long what is done with is kept."""
+
+    closed_alerts_days: Annotated[int, Field(ge=1, le=36500)] | None = Field(
+        None,
+        description="Days after which a closed alert goes, with its events, pictures and clips; without end where it "
+        "is left out. Open alerts, and those of open incidents, stay.",
+    )
+
+
 class SiteFile(Strict):
     """The whole file."""
 
@@ -240,6 +250,10 @@ class SiteFile(Strict):
     )
     arming: ArmingConfig = Field(
         default_factory=lambda: ArmingConfig.model_construct(), description="Which rules are armed when."
+    )
+    retention: RetentionConfig = Field(
+        default_factory=lambda: RetentionConfig.model_construct(),
+        description="How long what is done with is kept.",
     )
     external: dict[Name, SourceConfig] = Field({}, description="Who may send events from outside, by name.")
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(description="Cameras by name.")
