@@ -76,12 +76,12 @@ def receiver(reply: Reply | None = None, *, tls: tuple[Path, Path] | None = None
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             one = Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            served.take(one)
             status = served.reply(one, self)
             if status is not None:
                 self.send_response(status)
                 self.send_header("content-length", "0")
                 self.end_headers()
-            served.take(one)
 
         def log_message(self, *_: object) -> None:
             pass
