@@ -25,9 +25,9 @@ import structlog
 import uvicorn
 
 from api.access.accounts import Accounts
-from api.alerts import Policy
 from api.access.oidc_settings import OidcSettings
-from api.app import create_app
+from api.alerts import Policy
+from api.app import create_app, end_streams
 from api.guard import LOCAL_HOSTS
 from api.retention import Retention
 from api.services import open_services
@@ -35,12 +35,13 @@ from gatewatch.errors import FrontError, OutputError
 from gatewatch.live_api import add_live_routes
 from gatewatch.live_board import Board
 from gatewatch.live_desk import LiveDesk
+from gatewatch.live_plans import arming_plan, sources
 from gatewatch.live_supervisor import Supervisor
 from gatewatch.live_words import say
 from gatewatch.live_worker import Setup
 from gatewatch.log import Level
 from gatewatch.site import Site
-from gatewatch.transport import Transport, days_left
+from gatewatch.transport import PLAIN, Transport, days_left
 from gatewatch.version import version
 from gatewatch.words import counted
 
@@ -49,6 +50,8 @@ LOCK = ".gatewatch.lock"
 PORT = 8470
 ANY_HOST = ("0.0.0.0", "::")
 CONNECTIONS_END_S = 3
+SAID_BYTES = 16 * 1024
+"""Of one message of a WebSocket's client, which has nothing to say but a token."""
 FORCED = 130
 CERT_DAYS = 14
 """A certificate that ends sooner is spoken of at the start."""
@@ -65,7 +68,7 @@ class RunOptions:
     """An SQLite file or a `postgresql://` address; None: a file in `data`. May hold a password."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names by which clients may call."""
-    transport: Transport = Transport()
+    transport: Transport = PLAIN
     oidc: OidcSettings | None = None
     ring_mb: int = 64
     log_level: Level = "warning"
@@ -85,14 +88,16 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         )
         database = options.database or options.data / DATABASE
         services = stack.enter_context(
-            open_services(database, media_dir=options.data, policy=policy, reasons=site.reasons)
-        )
+            open_services(
+                database, media_dir=options.data, policy=policy, reasons=site.reasons, arming=arming_plan(site),
+                sources=sources(site, os.environ),
+            )
+        )  # fmt: skip
         services.ledger.run_alone()
         services.webhooks.start()
         _say_first_login(services.accounts, language, say_line)
-        desk = services.desk
         board = Board(tuple(site.cameras))
-        live = LiveDesk(site, desk, board, say_line)
+        live = LiveDesk(site, services.desk, services.arming, board, say_line)
         left_behind = live.clear_left_behind()
         if left_behind:
             say_line(say(language, "left_behind", count=left_behind))
@@ -103,7 +108,9 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
             services, site=site, version=version(), on_input=live.on_input, camera_count=board.camera_count,
             oidc=options.oidc, allowed_hosts=_hosts(options),
         )  # fmt: skip
-        add_live_routes(app, board)
+        add_live_routes(app, board, live.view)
+        services.arming.on_change = live.arm
+        services.external.authorise, services.external.on_alert = live.authorise, live.on_external
         address = f"{options.transport.scheme}://{_shown(options.host)}:{sock.getsockname()[1]}/"
         stack.enter_context(services.heads.running())
         keeper = Retention(
@@ -271,7 +278,7 @@ def _serving(app: Any, sock: socket.socket, stop: _Stop, transport: Transport) -
     """The API in a thread of its own; returns once it answers, ends with the block."""
     config = uvicorn.Config(
         app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=CONNECTIONS_END_S,
-        **transport.server_options(),
+        ws="websockets-sansio", ws_max_size=SAID_BYTES, **transport.server_options(),
     )  # fmt: skip
     server = _Server(config)
 
@@ -302,3 +309,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.answering.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end_streams(self.config.app)
+        await super().shutdown(sockets)

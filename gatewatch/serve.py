@@ -39,7 +39,7 @@ def free_socket(port: int) -> socket.socket:
 def serve(app: FastAPI, sock: socket.socket, *, started: Callable[[str], None]) -> None:
     """Runs until Ctrl-C or SIGTERM and returns; `started` hears the address once it answers."""
     address = f"http://{HOST}:{sock.getsockname()[1]}/"
-    config = uvicorn.Config(app, log_level="warning", log_config=None, access_log=False)
+    config = uvicorn.Config(app, log_level="warning", log_config=None, access_log=False, proxy_headers=False)
     with _asked_to_stop_is_no_error():
         _Server(config, lambda: started(address)).run(sockets=[sock])
 

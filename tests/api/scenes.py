@@ -83,8 +83,8 @@ def snapshot_of(event: RuleEvent, **extra: Any) -> bytes:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The application on a free port of this machine, until the block ends; gives its address."""
+def serving(app: FastAPI, **options: Any) -> Iterator[str]:
+    """The application on a free port of this machine, until the block ends; gives its address. `options`: uvicorn's."""
     started = threading.Event()
 
     class Server(uvicorn.Server):
@@ -92,7 +92,10 @@ def serving(app: FastAPI) -> Iterator[str]:
             await super().startup(sockets)
             started.set()
 
-    server = Server(uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=2))
+    config = uvicorn.Config(
+        app, port=0, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=2, **options
+    )  # fmt: skip
+    server = Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
