@@ -22,6 +22,7 @@ from api import (
     routes_oidc,
     routes_page,
     routes_reasons,
+    routes_response_times,
     routes_service,
     routes_session,
     routes_stream,
@@ -91,11 +92,13 @@ def create_app(
     app.state.on_input = on_input
     app.state.authenticator = authenticator or SignedIn(services.accounts)
     app.state.camera_count = camera_count
+    app.state.endings = [services.feed.end_streams]
     app.state.limiter = Limiter(limits or Limits())
     app.state.oidc = None if oidc is None else OidcLogin(oidc, services.ledger.keys, now=services.ledger.now)
     api = APIRouter(prefix=PREFIX)
     for module in (
-        routes_lists, routes_alerts, routes_incidents, routes_reasons, routes_media, routes_journal,
+        routes_lists, routes_response_times, routes_alerts, routes_incidents, routes_reasons, routes_media,
+        routes_journal,
         contract, routes_oidc, routes_session, routes_users, routes_tokens, routes_service,
         routes_stream, routes_stream_ws, routes_arming, routes_external, routes_webhooks,
     ):  # fmt: skip

@@ -20,6 +20,7 @@ from api.journal import SYSTEM, Actor, canonical
 from api.lifecycle import VERDICT_OF, Action, Step, act
 from api.reasons import Reasons, reasons_of
 from api.records import Filters, ListPage, Position, Record
+from api.response_times import MAX_ALERTS, Grouping, Summary, summarised
 from api.storage import listing, store
 from api.storage.ledger import Ledger, Write
 from api.storage.tables import AlertRow
@@ -247,6 +248,22 @@ class Desk:
         """How many alerts are in each state."""
         with self._ledger.reading() as session:
             return store.counts(session)
+
+    def response_times(
+        self, since: datetime, until: datetime, *, grouping: Grouping = "rule", drill: bool = False
+    ) -> Sequence[Summary]:
+        """How fast guards were with the alerts that were raised in this period (drills, or the others).
+
+        Raises InvalidError where these are more than `MAX_ALERTS`.
+        """
+        with self._ledger.reading() as session:
+            found = store.responses(session, since, until, drill=drill, limit=MAX_ALERTS + 1)
+            summaries = summarised(found, grouping)
+        if sum(summary.alerts for summary in summaries) > MAX_ALERTS:
+            raise InvalidError(
+                f"The period holds more than {MAX_ALERTS} alerts: choose a shorter one.", {"max_alerts": MAX_ALERTS}
+            )
+        return summaries
 
     def snapshot_file(self, alert_id: str, principal: Principal | None = None) -> Path:
         """Raises NotFoundError where there is none."""

@@ -179,8 +179,15 @@ class Response:
 def response_of(alert: Alert, received_at: datetime) -> Response:
     """How fast guards were. An alert out of a recording could not be answered before it came in."""
     raised_at = alert.first_raised_at if alert.run and alert.first_raised_at else received_at
+    return response_since(raised_at, alert.seen_at, alert.acknowledged_at, alert.closed_at)
+
+
+def response_since(
+    raised_at: datetime, seen_at: datetime | None, acknowledged_at: datetime | None, closed_at: datetime | None
+) -> Response:
+    """The moments as seconds; a clock that was set back in between gives 0."""
 
     def since(moment: datetime | None) -> float | None:
         return None if moment is None else round(max(0.0, (moment - raised_at).total_seconds()), 3)
 
-    return Response(since(alert.seen_at), since(alert.acknowledged_at), since(alert.closed_at))
+    return Response(since(seen_at), since(acknowledged_at), since(closed_at))

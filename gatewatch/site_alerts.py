@@ -44,10 +44,12 @@ def reason_problems(document: Document) -> Iterator[tuple[Path, str]]:
 
 def _without_reason(reasons: list[Any], default_reasons: Any) -> str | None:
     """The first verdict that no reason goes with; None where there is none, or where that cannot be told yet."""
-    given = [reason.get("verdicts") for reason in reasons if isinstance(reason, dict)]
-    if len(given) != len(reasons) or not all(isinstance(verdicts, list) for verdicts in given):
-        return None
-    covered = {verdict for verdicts in given for verdict in verdicts if isinstance(verdict, str)}
+    covered: set[str] = set()
+    for reason in reasons:
+        verdicts = reason.get("verdicts") if isinstance(reason, dict) else None
+        if not isinstance(verdicts, list):
+            return None
+        covered |= {verdict for verdict in verdicts if isinstance(verdict, str)}
     if default_reasons is not False:
         codes = {reason.get("code") for reason in reasons}
         covered |= {verdict for reason in DEFAULT_REASONS if reason.code not in codes for verdict in reason.verdicts}

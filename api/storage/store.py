@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api.alerts import Alert, Clip, State
 from api.journal import Subject
+from api.lifecycle import Response, response_since
 from api.records import Change, MediaState, Record
 from api.storage.facets import facet_of
 from api.storage.tables import AlertCountRow, AlertRow, ClipRow, EventRow
@@ -153,3 +154,17 @@ def counts(session: Session) -> dict[State, int]:
     """How many alerts are in each state."""
     rows = session.execute(select(AlertCountRow.state, func.sum(AlertCountRow.number)).group_by(AlertCountRow.state))
     return {cast(State, state): int(number) for state, number in rows if number}
+
+
+def responses(
+    session: Session, since: datetime, until: datetime, *, drill: bool, limit: int
+) -> Iterator[tuple[str, str, Response]]:
+    """Camera, rule and response times of up to `limit` alerts that were raised in this period, in no order."""
+    wanted = select(
+        AlertRow.camera, AlertRow.rule, AlertRow.run, AlertRow.first_raised_at, AlertRow.received_at, AlertRow.seen_at,
+        AlertRow.acknowledged_at, AlertRow.closed_at,
+    ).where(AlertRow.sort_at >= since, AlertRow.sort_at < until, AlertRow.drill.is_(drill))  # fmt: skip
+    for camera, rule, run, first_raised_at, received_at, *moments in session.execute(
+        wanted.limit(limit).execution_options(yield_per=2000)
+    ):
+        yield camera, rule, response_since(first_raised_at if run and first_raised_at else received_at, *moments)
