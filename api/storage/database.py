@@ -38,7 +38,7 @@ def open_database(where: Path | str) -> Engine:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 postgresql.prepare_to_migrate(connection, shown)
-            _migrate(connection, shown)
+            migrate(connection, shown)
     except DBAPIError as error:
         engine.dispose()
         raise DeskError(f"{shown}: cannot be used as the database: {_sentence(error)}.") from None
@@ -99,7 +99,7 @@ def _url(where: Path | str) -> tuple[URL, str]:
         return URL.create("sqlite", database=str(where)), str(where)
     try:
         url = make_url(where)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DeskError("The database: expected an SQLite file or a postgresql:// address.") from None
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
@@ -133,7 +133,11 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
-def _migrate(connection: Connection, shown: str) -> None:
+def migrate(connection: Connection, shown: str, revision: str = "head") -> None:
+    """Brings the tables up to this revision, inside the caller's transaction: all steps or none. Never back.
+
+    Raises DeskError where the tables are newer than this Gatewatch knows.
+    """
     with as_file(files("api.storage").joinpath("migrations")) as folder:
         config = Config()
         # `%` would be read as interpolation.
@@ -147,4 +151,4 @@ def _migrate(connection: Connection, shown: str) -> None:
                 raise DeskError(
                     f"{shown}: was written by a newer Gatewatch: expected schema {newest} or older, found {found}."
                 )
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)

@@ -31,7 +31,7 @@ SETTINGS = {
 def engine_of(url: URL) -> Engine:
     """Raises DeskError where the driver is not installed."""
     connect: dict[str, Any] = {
-        "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "gatewatch",
+        "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "gatewatch", "client_encoding": "utf8",
         "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
         "options": " ".join(f"-c {name}={value}" for name, value in SETTINGS.items()),
     }  # fmt: skip
@@ -81,7 +81,7 @@ class SoleRun:
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.detach()  # Closed for good, and the lock with it, instead of going back to the pool.
+            connection.invalidate()  # Closed for good, and the lock with it, instead of going back to the pool.
             connection.close()
 
     def _take(self) -> None:

@@ -87,8 +87,3 @@ def upgrade() -> None:
         sa.Column("note", sa.Text),
     )
     op.create_index("ix_alert_change_alert", "alert_change", ["alert_seq", "seq"])
-
-
-def downgrade() -> None:
-    for table in ("alert_change", "clip", "event", "alert"):
-        op.drop_table(table)
