@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from api.services import open_services
+from gatewatch.live import DATABASE
+from tests.api.kit import token_for
 from tests.conftest import ROOT
 
 PASSWORD = "s3cr3t-of-the-gate"
@@ -44,6 +47,8 @@ class Running:
         self.data = data
         self.stderr = data.parent / f"{data.name}.stderr"
         self.lines: list[str] = []
+        with open_services(data / DATABASE, media_dir=data) as services:
+            self.token = token_for(services, "administrator")
         with self.stderr.open("w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gatewatch", "--log-level", "info", "run", str(site), "--data", str(data),
@@ -70,14 +75,19 @@ class Running:
         """Everything printed and logged so far."""
         return "".join(self.lines) + self.stderr.read_text()
 
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
+
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.address + path.removeprefix("/"), timeout=10) as answer:
+        request = urllib.request.Request(self.address + path.removeprefix("/"), headers=self._headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             body = answer.read()
             return json.loads(body) if "json" in answer.headers["content-type"] else body
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         request = urllib.request.Request(
-            self.address + path, json.dumps(body).encode(), {"content-type": "application/json"}
+            self.address + path, json.dumps(body).encode(), {**self._headers, "content-type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
