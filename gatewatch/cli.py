@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "retention": "Remove closed alerts whose time is over, and say so in the journal.",
     "backup": "Put the database, the pictures and clips into one file.",
     "restore": "Bring a backup back into an empty database.",
+    "openapi": "Print the OpenAPI document of the HTTP API.",
     "models": "List, fetch, export and verify detector weights.",
     "bench": "Measure accuracy, events and speed.",
 }

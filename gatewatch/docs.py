@@ -153,6 +153,10 @@ the processor by default. See [detectors](detectors.md). |
 | `GATEWATCH_THREADS` | Threads that one inference takes; 1 by default. |
 | `GATEWATCH_WEIGHTS` | Folder of pulled and exported weights. |
 | `GATEWATCH_DATA` | Folder for alerts, snapshots and clips of `gatewatch run`; also `--data`. |
+| `GATEWATCH_TLS_CERT`, `GATEWATCH_TLS_KEY` | PEM files with which `gatewatch run` serves HTTPS; also `--tls-cert`, \
+`--tls-key`. |
+| `GATEWATCH_BEHIND_PROXY` | Addresses of proxies that are believed; also `--behind-proxy`. |
+| `GATEWATCH_OIDC_...` | Log-in at an OpenID provider; see [signing in](oidc.md). |
 | `GATEWATCH_FONT` | Font file for Chinese text in snapshots, where the usual ones are not installed. |
 | `NO_COLOR` | No colours in logs. |
 | any other | Where a `source` or `analyse` names it as `${NAME}`. |
