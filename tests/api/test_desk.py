@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 
 from api.access.principal import PERMISSIONS_OF, Principal
 from api.access.users import UserChange
@@ -111,7 +112,8 @@ def test_media_come_later_and_stay_in_their_folder(desk: Desk, media: Path, tmp_
     desk.attach_media(alert.alert_id, snapshot="link.jpg")
     with pytest.raises(NotFoundError):
         desk.snapshot_file(alert.alert_id)
-    _tamper(tmp_path / "alerts.db", "UPDATE alert SET snapshot = '../secret.jpg'")
+    with desk._ledger.writing() as write:
+        write.session.execute(text("UPDATE alert SET snapshot = '../secret.jpg'"))
     with pytest.raises(NotFoundError):
         desk.snapshot_file(alert.alert_id)
 
@@ -289,12 +291,12 @@ def test_bad_results_are_refused_in_a_sentence(desk: Desk, media: Path, tmp_path
         desk.import_reanalysis(media / "nothing")
     out = write_results(media / "bad", 10.0)
     good = (out / "alerts.jsonl").read_text()
-    for text, message in (
+    for content, message in (
         ("{", "expected a JSON object with alert_id"),
         ('{"alert_id": 1}', "line 1: is not an alert"),
         (good.replace('"s.jpg"', '"../s.jpg"'), "leaves the folder"),
     ):
-        (out / "alerts.jsonl").write_text(text)
+        (out / "alerts.jsonl").write_text(content)
         with pytest.raises(DeskError, match=message):
             desk.import_reanalysis(out)
     assert desk.list().records == ()
