@@ -54,9 +54,12 @@ function actionBar(alert) {
 
 const nextStep = (alert) => ({ new: "acknowledge", acknowledged: "claim", in_progress: "resolve" })[alert.state] ?? null;
 
+const looksOf = () => JSON.stringify([page.detail, page.incident, page.names, currentLanguage()]);
+
 export function drawDetail() {
   const pane = $("detail");
   const alert = page.detail;
+  pane.dataset.looks = looksOf();
   if (!alert) {
     const text = say(page.selected ? "loading" : "nothing_selected");
     pane.replaceChildren(el("p", { className: "empty", id: "detail-title" }, text));
@@ -100,9 +103,8 @@ export async function loadDetail() {
   const incident = await incidentOf(detail);
   await learnNames(detail);
   if (page.selected !== id) return;
-  const changed = JSON.stringify([detail, incident]) !== JSON.stringify([page.detail, page.incident]);
   Object.assign(page, { detail, incident });
-  if (changed) drawDetail();
+  if (looksOf() !== $("detail").dataset.looks) drawDetail();
 }
 
 // What the people are called who had to do with it; a name that nobody knows is asked for once.
@@ -113,7 +115,7 @@ async function learnNames(alert) {
   for (const name of unknown) page.names[name] = name;
   try {
     const { items } = await ask(`${alertPath(alert.alert_id)}/assignees`);
-    for (const one of items) page.names[one.user] = one.display_name || one.user;
+    for (const one of items) page.names[one.name] = one.display_name || one.name;
   } catch { /* The names by which they log in are enough. */ }
 }
 

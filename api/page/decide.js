@@ -1,6 +1,6 @@
 // The one dialog for everything that a guard says about an alert: a verdict and its reason, a colleague, a note.
 
-import { handle, possible, ACTIONS } from "./alert.js";
+import { ACTIONS, drawDetail, handle, possible } from "./alert.js";
 import { $, el, fillSelect } from "./dom.js";
 import { changesSince } from "./history.js";
 import { ask, Refused } from "./server.js";
@@ -51,8 +51,8 @@ function first() {
 async function loadColleagues(alert) {
   try {
     const { items } = await ask(`${alertPath(alert.alert_id)}/assignees`);
-    fillSelect($("assignee"), items.filter((one) => one.user !== alert.assignee)
-      .map((one) => [one.user, one.user === page.me.name ? say("me_too", { name: one.display_name || one.user }) : one.display_name || one.user]));
+    fillSelect($("assignee"), items.filter((one) => one.name !== alert.assignee)
+      .map((one) => [one.name, one.name === page.me.name ? say("me_too", { name: one.display_name || one.name }) : one.display_name || one.name]));
     if (items.length === 0) $("decide-error").textContent = say("nobody");
   } catch (error) {
     $("decide-error").textContent = say("failed", { message: error.message });
@@ -101,7 +101,10 @@ async function showConflict(error) {
   const before = open.alert.version;
   const alert = await ask(alertPath(open.alert.alert_id));
   open.alert = alert;
-  if (page.selected === alert.alert_id) page.detail = alert;
+  if (page.selected === alert.alert_id) {
+    page.detail = alert;
+    drawDetail();
+  }
   const action = ACTIONS.find((one) => one.name === open.name);
   const still = possible(alert, action);
   const changes = changesSince(alert, before, person);

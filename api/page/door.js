@@ -17,7 +17,10 @@ export function takeFragment() {
   if (location.hash) history.replaceState(null, "", location.pathname + location.search);
   given.user = parts.get("user") ?? "";
   given.password = parts.get("password") ?? "";
-  if (door.open && given.password) fillIn();
+  if (door.open && door.form === "log-in" && given.password) {
+    fillIn();
+    drawDoor();
+  }
 }
 
 function accept(session) {
