@@ -149,7 +149,9 @@ class AlertOut(BaseModel):
     note: str | None = Field(description="What was said with the verdict.")
     response_s: ResponseOut
     incident_id: str | None = Field(description="The incident that it is part of.")
-    allowed_actions: list[Action] = Field(description="What the caller can do with it now.")
+    allowed_actions: list[Action] = Field(
+        description="What can be done with it now: by the caller, or, on a stream, by anybody."
+    )
     media: MediaState = Field(description="Whether clips are still to come, are there, or will not come.")
     media_note: str | None
     snapshot_url: str | None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from api.alerts import STATES, Alert, joins, opened
 from api.alerts import Policy as JoinPolicy
 from api.errors import DeskError, ForbiddenError, InvalidError, StaleError, TransitionError
-from api.lifecycle import ACTIONS, Action, Step, act, allowed_actions, response_of
+from api.lifecycle import ACTIONS, ALLOWED_FROM, VERDICT_OF, Action, Step, act, allowed_actions, response_of
 from api.reasons import DEFAULT_REASONS, VERDICTS, Reason, reasons_of
 from tests.api.scenes import START, make_event
 
@@ -219,3 +221,15 @@ def test_every_reason_speaks_both_languages() -> None:
     for reason in DEFAULT_REASONS:
         assert reason.label["en"].isascii()
         assert any(ord(character) > 0x2E80 for character in reason.label["zh-CN"]), reason.code
+
+
+def test_the_page_has_the_same_table() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    rows = {row[1]: row for row in re.findall(r"^\| (`(\w+)` \| `POST /[\w-]+` \| .*) \|$", text, re.MULTILINE)}
+    assert list(rows) == list(ACTIONS)
+    for action, (row, _) in rows.items():
+        _, _, from_, _, needs = (cell.strip() for cell in row.split("|"))
+        states = STATES if from_ == "any" else tuple(re.findall(r"`(\w+)`", from_))
+        assert states == ALLOWED_FROM[action]
+        assert ("version" in needs) == (action not in ("seen", "acknowledge", "note"))
+        assert ("`reason`" in needs) == (action in VERDICT_OF)
