@@ -43,13 +43,18 @@ def check_file(address: str | Path) -> Path:
     return path
 
 
-def check_format(name: str, source: str) -> None:
-    """Refuses what FFmpeg opens as video although it is text, a list or a single picture."""
+def check_format(name: str, source: str, *, lists: bool = False) -> None:
+    """Refuses what FFmpeg opens as video although it is text, a list or a single picture.
+
+    `lists`: a list of pieces to fetch is fine, as from a server of streams.
+    """
     names = set(name.split(","))
     if name.endswith("_pipe") or names & {"image2", "ico"}:
         raise MediaError(f"{source}: expected a recording but found a single picture.")
     if names & _NOT_VIDEO:
         raise MediaError(f"{source}: expected a recording but found a text or data file.")
+    if not lists and names & {"hls", "dash"}:
+        raise MediaError(f"{source}: expected a recording but found a list of other files.")
 
 
 def check_size(width: int, height: int, source: str) -> None:

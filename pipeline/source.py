@@ -38,15 +38,30 @@ _NO_DISPLAY_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
 _NO_CLOCK = {"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo"}
 """Formats without any timestamps: live, a picture's time is when it comes."""
 
+_HTTP = "http,https,tcp,tls,crypto,httpproxy"
+_RTSP = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https"
+_RTMP = "rtmp,rtmps,tcp,tls"
 _PROTOCOLS = {
     "file": "file",
-    "http": "http,https,tcp,tls,crypto,httpproxy",
-    "rtsp": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https",
-    "rtmp": "rtmp,rtmps,tcp,tls",
+    "http": _HTTP,
+    "https": _HTTP,
+    "rtsp": _RTSP,
+    "rtsps": _RTSP,
+    "rtmp": _RTMP,
+    "rtmps": _RTMP,
     "srt": "srt,udp",
     "udp": "udp,rtp",
 }
-"""What FFmpeg may open on behalf of a source: a playlist that names a local file or another host stays powerless."""
+"""What FFmpeg may open on behalf of a source: a playlist or a redirect that names a local file, or speaks to anything
+else than a server of streams, stays powerless."""
+
+_HTTP_FORMATS = (
+    "mpjpeg,mjpeg,mjpeg_2000,jpeg_pipe,mpegts,mpeg,mov,mp4,flv,live_flv,matroska,webm,avi,asf,ogg,nut,ivf,obu,av1,h264,"
+    "hevc,vvc,m4v,mpegvideo,dhav"
+)
+"""What a camera may answer with over HTTP: pictures, not lists that make this machine ask other servers."""
+_PLAYLIST = ".m3u8"
+"""Ends the path of a source that is meant to be a list (HLS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +210,7 @@ def open_source(
         failure = StreamLostError if live else MediaError
         raise failure(reason(error, name, address, live=live)) from None
     try:
-        check_format(container.format.name, name)
+        check_format(container.format.name, name, lists=live)
         source = Source(address, container, live=live, read_timeout_s=read_timeout_s)
         if not live:
             _find_first_picture(source, options, needed=probe)
@@ -207,16 +222,18 @@ def open_source(
 
 def _options(address: str, kind: str, read_timeout_s: float, rtsp_transport: str, tls_verify: bool) -> dict[str, str]:
     scheme = address.partition("://")[0].lower() if kind == "url" else "file"
-    family = next((name for name in _PROTOCOLS if scheme.startswith(name)), None)
     if kind == "device":
         return {}
-    if family is None:
+    if scheme not in _PROTOCOLS:
         raise MediaError(
             f"{mask_url(address)}: expected a file, /dev/video* or a URL that begins with rtsp, rtsps, http, https, "
             f"rtmp, srt or udp, but found {scheme}://."
         )
-    options = {"protocol_whitelist": _PROTOCOLS[family]}
-    if family == "rtsp":
+    options = {"protocol_whitelist": _PROTOCOLS[scheme]}
+    if scheme in ("http", "https"):
+        path = address.partition("#")[0].partition("?")[0].lower()
+        options["format_whitelist"] = f"hls,{_HTTP_FORMATS}" if path.endswith(_PLAYLIST) else _HTTP_FORMATS
+    if scheme in ("rtsp", "rtsps"):
         options |= {"rtsp_transport": rtsp_transport, "timeout": str(int(read_timeout_s * 1e6))}
     if tls_verify and scheme in ("rtsps", "https"):
         options["tls_verify"] = "1"
