@@ -10,7 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 
 from api.access.principal import Principal
-from api.access.requiring import principal_if_any, public, requires
+from api.access.requiring import actor_of, principal_if_any, public, requires
+from api.arming import Arming
 from api.errors import NotFoundError, UnavailableError
 from api.failures import documented
 from api.schemas import HealthOut, InputIn, InputOut, SiteOut
@@ -78,11 +79,16 @@ def get_site(request: Request, _: Annotated[Principal, requires("site.read")]) -
     responses=documented(401, 404, 413, 415, 422, 429, 503),
 )
 def post_input(request: Request, body: InputIn, principal: Annotated[Principal, requires("inputs.write")]) -> InputOut:
-    """Tells the rules of a line something, such as that one passage is authorised."""
+    """Tells the rules of a line something, such as that one passage is authorised. `arm` and `disarm` are overrides of
+    the profile, as in `POST /arming/overrides`; their `line` may be a rule or zone, too."""
     sink: InputSink | None = request.app.state.on_input
     if sink is None:
         raise UnavailableError("No camera is running here: there is nobody to take inputs.")
     if not principal.sees(body.camera):
         raise NotFoundError(f"There is no camera {body.camera}.")
+    if body.kind in ("arm", "disarm"):
+        arming: Arming = request.app.state.services.arming
+        arming.override(body.camera, body.line, body.kind == "arm", actor=actor_of(request, principal))
+        return InputOut(accepted=True)
     sink(InputMessage(body.camera, body.line, body.kind, body.at or datetime.now(UTC)))
     return InputOut(accepted=True)

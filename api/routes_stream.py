@@ -8,11 +8,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 from starlette.requests import HTTPConnection
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from api.access.principal import Principal
 from api.access.requiring import Requires, requires
@@ -20,6 +18,7 @@ from api.errors import DeskError, TooManyRequestsError, UnavailableError
 from api.failures import documented
 from api.schemas import Name
 from api.stream import EndedError, Feed, Reader, Rendered, ResetError, StreamedSubject, Wanted
+from api.streamed import Streamed
 from rules.types import Severity
 
 router = APIRouter(tags=["stream"])
@@ -29,8 +28,6 @@ CHECK_S = 60.0
 """How often it is asked whether the caller may still listen."""
 CHECK_AGAIN_S = 12.0
 """... once more after the journal spoke of the caller: what is known of callers may be kept for ten seconds."""
-STUCK_S = 60.0
-"""A client that takes nothing for so long is gone."""
 RETRY_MS = 2000
 
 Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -50,28 +47,13 @@ that entry (`unknown`): load the lists anew, the stream goes on behind its `seq`
 (`reason` is `access` or `stopping`). Comments come every 15 s."""
 
 
-class EventStreamResponse(StreamingResponse):
-    media_type = "text/event-stream"
-
-    def __init__(self, content: AsyncIterator[bytes]) -> None:
-        # What stands between must not hold events back.
-        super().__init__(content, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_soon(message: Any) -> None:
-            await asyncio.wait_for(send(message), STUCK_S)
-
-        with contextlib.suppress(TimeoutError):
-            await super().__call__(scope, receive, send_soon)
-
-
 @router.get(
     "/stream",
     operation_id="stream_events",
     summary="The live stream",
     description=DESCRIPTION,
     status_code=200,
-    response_class=EventStreamResponse,
+    response_class=Response,
     responses={
         **documented(401, 422, 429, 503),
         200: {"description": "Events without end.", "content": {"text/event-stream": {"schema": {}}}},
@@ -86,7 +68,7 @@ async def stream_events(
     last_event_id: Annotated[Seq | None, Query(description="As `Last-Event-ID`, which goes first.")] = None,
     last_event_id_header: Annotated[Seq | None, Header(alias="Last-Event-ID")] = None,
     follow: Annotated[bool, Query(description="false: end with what is there now.")] = True,
-) -> EventStreamResponse:
+) -> Response:
     feed = feed_of(request)
     after = last_event_id if last_event_id_header is None else last_event_id_header
     stack = contextlib.AsyncExitStack()
@@ -96,19 +78,7 @@ async def stream_events(
     except BaseException:
         await stack.aclose()
         raise
-    return _Served(_sse(first, messages_of(reader, request, follow=follow)), stack)
-
-
-class _Served(EventStreamResponse):
-    """Gives the reader back however the answer ends, also where its first byte was never sent."""
-
-    def __init__(self, content: AsyncIterator[bytes], stack: contextlib.AsyncExitStack) -> None:
-        super().__init__(content)
-        self._stack = stack
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._stack:
-            await super().__call__(scope, receive, send)
+    return Streamed(_sse(first, messages_of(reader, request, follow=follow)), stack, media_type="text/event-stream")
 
 
 def feed_of(connection: HTTPConnection) -> Feed:

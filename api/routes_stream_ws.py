@@ -15,9 +15,10 @@ from api.access.authenticate import COOKIE
 from api.access.principal import Principal
 from api.access.requiring import guarded_within
 from api.errors import DeskError, NotAuthenticatedError
-from api.routes_stream import STUCK_S, May, Message, Seq, feed_of, first_of, messages_of, wanted_of
+from api.routes_stream import May, Message, Seq, feed_of, first_of, messages_of, wanted_of
 from api.schemas import Name
 from api.stream import StreamedSubject
+from api.streamed import STUCK_S
 from rules.types import Severity
 
 router = APIRouter()

@@ -27,10 +27,11 @@ import uvicorn
 from api.access.accounts import Accounts
 from api.access.oidc_settings import OidcSettings
 from api.alerts import Policy
-from api.app import create_app, end_streams
+from api.app import create_app
 from api.guard import LOCAL_HOSTS
 from api.retention import Retention
 from api.services import open_services
+from api.streamed import end_streams
 from gatewatch.errors import FrontError, OutputError
 from gatewatch.live_api import add_live_routes
 from gatewatch.live_board import Board
@@ -81,7 +82,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
     """
     language = site.language
     with ExitStack() as stack:
-        stack.enter_context(_only_one(options.data))
+        stack.enter_context(only_one_on(options.data))
         sock = stack.enter_context(contextlib.closing(listening(options.host, options.port)))
         policy = Policy(
             cooldowns={(name, rule.name): rule.cooldown_s for name, c in site.cameras.items() for rule in c.rules}
@@ -211,7 +212,7 @@ def _shown(host: str) -> str:
 
 
 @contextmanager
-def _only_one(data: Path) -> Iterator[None]:
+def only_one_on(data: Path) -> Iterator[None]:
     """Two runs on one data folder would be two writers of one database."""
     import fcntl
 

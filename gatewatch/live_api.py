@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,90 +12,42 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from pydantic import BaseModel, Field
 
+from api import routes_cameras
 from api.access.principal import Principal
 from api.access.requiring import requires
-from api.failures import documented
+from api.live_view import LiveView
 from api.schemas import PREFIX
+from api.schemas_cameras import CameraOut, WorkerOut
 from gatewatch.live_board import Board
 
 
-class CameraOut(BaseModel):
-    """How one camera is doing; the numbers count from the start of its worker, once a second."""
+class BoardCameras:
+    """`api.routes_cameras.Cameras` over the board."""
 
-    camera: str
-    connected: bool
-    reason: str | None = Field(description="Why there is no picture or no analysis now; null while all is well.")
-    last_frame_at: datetime | None = Field(description="When the newest analysed frame was taken.")
-    media_time_s: float | None
-    fps: float = Field(description="Pictures per second that came in over the last five seconds.")
-    analysed_fps: float
-    width_px: int | None
-    height_px: int | None
-    received: int = Field(description="Pictures decoded.")
-    analysed: int
-    looked: int = Field(description="Frames that the detector looked at; the others were still.")
-    dropped: int = Field(description="Frames that were not analysed because there was no time for them.")
-    decode_errors: int
-    irregular_times: int = Field(description="Timestamps that were missing, repeated or leapt, and were mended.")
-    connections: int
-    reconnects: int
-    failures: int = Field(description="Attempts to connect that failed, and connections that broke.")
-    blind_s: float = Field(description="Seconds without a picture, or with one in which nothing can be judged.")
-    faults: int = Field(description="Errors while analysing; the camera went on after each.")
-    events: int
-    inputs: int
-    inputs_unused: int = Field(description="Inputs that no rule takes.")
-    state_size: int = Field(description="How many things are remembered about objects now.")
-    ring_s: float = Field(description="Seconds of footage kept for clips.")
-    ring_bytes: int
-    ring_short: int = Field(description="Groups of pictures that left the ring early, as it was full.")
+    def __init__(self, board: Board, view: LiveView) -> None:
+        self._board, self.view = board, view
+
+    def cameras(self) -> Sequence[CameraOut]:
+        return [CameraOut(**asdict(camera)) for camera in self._board.cameras()]
+
+    def workers(self) -> Sequence[WorkerOut]:
+        return [WorkerOut(**asdict(worker)) for worker in self._board.workers()]
 
 
-class WorkerOut(BaseModel):
-    """A process that looks at cameras; the numbers count from the start of Gatewatch."""
-
-    name: str
-    running: bool
-    pid: int | None
-    starts: int
-    restarts: int
-    events: int
-    events_lost: int = Field(description="Events that ended with the process before they became alerts.")
-    inputs: int
-    inputs_lost: int
-    evidence_lost: int = Field(description="Alerts whose snapshot or clip ended with the process.")
-    store_retries: int = Field(description="How often an event had to wait for the database.")
-    waiting: int = Field(description="Messages that wait to be taken over.")
-    rss_bytes: int
-    threads: int
-    descriptors: int
-
-
-class CamerasOut(BaseModel):
-    items: list[CameraOut]
-    workers: list[WorkerOut]
-
-
-def add_live_routes(app: FastAPI, board: Board) -> None:
-    """Adds the routes to the application."""
+def add_live_routes(app: FastAPI, board: Board, view: LiveView | None = None) -> None:
+    """Adds the routes to the application; without a `view` no picture can be had."""
     registry = CollectorRegistry()
     registry.register(_BoardCollector(board))
+    view = view or LiveView(lambda _camera, _for_s, _full: False)
+    app.state.cameras = BoardCameras(board, view)
     router = APIRouter()
-
-    @router.get(f"{PREFIX}/cameras", operation_id="list_cameras", tags=["service"], responses=documented(401, 429))
-    def list_cameras(principal: Annotated[Principal, requires("cameras.read")]) -> CamerasOut:
-        """Every camera of the site and how it is doing now, once a second."""
-        return CamerasOut(
-            items=[CameraOut(**asdict(camera)) for camera in board.cameras() if principal.sees(camera.camera)],
-            workers=[WorkerOut(**asdict(worker)) for worker in board.workers()],
-        )
 
     @router.get("/metrics", include_in_schema=False)
     def get_metrics(_: Annotated[Principal, requires("metrics.read")]) -> Response:
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    app.include_router(routes_cameras.router, prefix=PREFIX)
     app.include_router(router)
 
 

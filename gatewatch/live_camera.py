@@ -110,6 +110,9 @@ class LiveCamera:
             timezone=site.timezone,
             versions={"gatewatch": version(), "weights_sha256": eyes.weights, "site_sha256": site.sha256},
         )  # fmt: skip
+        self.picture_wanted = False
+        """Somebody looks: `picture` is the newest frame, its colours already made."""
+        self.picture: Frame | None = None
         self._counts = CameraCounts()
         self._seen = LastSeen()
         self._pace = Pace(clock)
@@ -169,6 +172,17 @@ class LiveCamera:
         if self._main is self._live:
             return 0.0
         return (self._live.wall_time(0.0) - self._main.wall_time(0.0)).total_seconds()
+
+    def media_time_at(self, moment: datetime) -> float | None:
+        """The media time of a moment (UTC); None where no picture came yet."""
+        newest = self._newest
+        if newest is None or newest.wall_time is None:
+            return None
+        return newest.media_time_s + (moment - newest.wall_time) / timedelta(seconds=1)
+
+    def forget_picture(self) -> None:
+        """Nobody looks any more."""
+        self.picture_wanted, self.picture = False, None
 
     def status(self) -> CameraStatus:
         """How the camera is doing now. Called once a second."""
@@ -277,6 +291,9 @@ class LiveCamera:
                     self._resets.popleft()
                 gate.reset()
                 self._time.reconnected()
+            if self.picture_wanted:
+                _ = frame.image  # Made by this thread alone, before another one may ask.
+                self.picture = frame
             yield frame
 
     def _own_ids(self, frame: TrackedFrame) -> TrackedFrame:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from api.alerts import EXTERNAL, Alert
+from api.arming import Arming, ArmingState
 from api.desk import Desk
 from api.errors import DeskError, InvalidError, NotFoundError, UnavailableError
+from api.live_view import LiveView
 from api.routes_service import InputMessage
 from gatewatch.live_board import Board
 from gatewatch.live_messages import (
@@ -20,12 +23,16 @@ from gatewatch.live_messages import (
     EvidenceWanted,
     FromWorker,
     InputGiven,
+    PictureDone,
+    PictureWanted,
     Report,
     SnapshotDone,
 )
+from gatewatch.live_pictures import read
 from gatewatch.live_words import say
 from gatewatch.site import Site
 from gatewatch.words import event_line
+from rules.types import RuleEvent
 
 if TYPE_CHECKING:
     from gatewatch.live_supervisor import Supervisor
@@ -39,8 +46,12 @@ LEFT_BEHIND = 1000
 class LiveDesk:
     """Takes messages of workers over into the desk, and inputs of the API to the workers."""
 
-    def __init__(self, site: Site, desk: Desk, board: Board, say_line: Callable[[str], None]) -> None:
-        self._site, self._desk, self._board, self._say_line = site, desk, board, say_line
+    def __init__(self, site: Site, desk: Desk, arming: Arming, board: Board, say_line: Callable[[str], None]) -> None:
+        self._site, self._desk, self._arming, self._board, self._say_line = site, desk, arming, board, say_line
+        self.view = LiveView(self._want_pictures)
+        self._disarmed: frozenset[tuple[str, str]] = frozenset()
+        """(camera, rule): what workers were told."""
+        self._telling = threading.Lock()
         self._log = structlog.get_logger()
         self._workers: dict[str, Supervisor] = {}
         self._waiting: dict[str, set[str]] = {}
@@ -51,6 +62,11 @@ class LiveDesk:
         self._waiting[worker.status.name] = set()
         for camera in cameras:
             self._workers[camera] = worker
+        self._tell(self._arming.disarmed(), datetime.now(UTC))
+
+    def arm(self, state: ArmingState) -> None:
+        """The site is armed in another way: tells the workers. Does not block."""
+        self._tell(self._arming.disarmed(state), datetime.now(UTC))
 
     def give_up(self) -> None:
         """No more waiting for a database that does not answer."""
@@ -64,6 +80,8 @@ class LiveDesk:
             self._until_stored(worker, lambda: self._snapshot(message))
         elif isinstance(message, ClipsDone):
             self._until_stored(worker, lambda: self._clips(worker, message))
+        elif isinstance(message, PictureDone):
+            self._picture(message)
         elif isinstance(message, Report):
             for before, now in self._board.report(message):
                 self._changed(before, now)
@@ -95,10 +113,7 @@ class LiveDesk:
         camera = self._site.cameras.get(message.camera)
         if camera is None:
             raise NotFoundError(f"There is no camera {message.camera}.")
-        places = {*camera.lines}
-        if message.kind in ("arm", "disarm"):
-            places |= {*camera.zones, *(rule.name for rule in camera.rules)}
-        if message.line not in places:
+        if message.line not in camera.lines:
             raise NotFoundError(f"Camera {message.camera} has no line {message.line}.")
         if message.at > datetime.now(UTC) + AHEAD:
             raise InvalidError("An input may not lie in the future.", {"at": message.at.isoformat()})
@@ -106,9 +121,51 @@ class LiveDesk:
         if not self._workers[message.camera].send(given):
             raise UnavailableError("The camera's process is not running, or cannot take more now.")
 
+    def authorise(self, camera: str, line: str, at: datetime) -> None:
+        """Lets one pass, see `api.external.Authorise`."""
+        self.on_input(InputMessage(camera, line, "authorisation", at))
+
+    def on_external(self, alert: Alert, event: RuleEvent, at: datetime) -> None:
+        """An event from outside became an alert: the camera that looks there, if any, shows it."""
+        opened = len(alert.event_ids) == 1
+        self._say_line(event_line(event, self._site.language, self._site.timezone, joins=not opened))
+        worker = self._workers.get(event.camera)
+        if worker is None:
+            return
+        waiting = self._waiting[worker.status.name]
+        waiting.add(alert.alert_id)
+        if not worker.send(EvidenceWanted(alert.alert_id, event, EXTERNAL, None, snapshot=opened, at=at)):
+            waiting.discard(alert.alert_id)
+            if opened:
+                self._missing(alert.alert_id, "The camera process could not take the wish for a clip.")
+
+    def _tell(self, disarmed: frozenset[tuple[str, str]], at: datetime) -> None:
+        with self._telling:
+            changed = sorted(disarmed ^ self._disarmed)
+            self._disarmed = disarmed
+            for camera, rule in changed:
+                kind = "disarm" if (camera, rule) in disarmed else "arm"
+                # Where the worker cannot be told now it is told later, see `Supervisor.send`.
+                self._workers[camera].send(InputGiven(camera, rule, kind, at))
+
+    def _want_pictures(self, camera: str, for_s: float, full: bool) -> bool:
+        worker = self._workers.get(camera)
+        return worker is not None and worker.send(PictureWanted(camera, for_s, full))
+
+    def _picture(self, message: PictureDone) -> None:
+        if message.path is None:
+            self.view.shown(message.camera, None, message.why)
+            return
+        try:
+            picture = read(self._desk.media_dir / message.path)
+        except OSError as error:
+            self.view.shown(message.camera, None, f"The picture cannot be read: {error.strerror}.")
+        else:
+            self.view.shown(message.camera, picture)
+
     def _event(self, worker: Supervisor, message: EventRaised, run: str) -> None:
         event = message.event
-        alert = self._desk.take(event, run=run)
+        alert = self._desk.take(event, run=run, drill=self._arming.state.profile.drill)
         worker.took_event()
         opened = alert.run == run and alert.event_ids == (event.event_id,)
         wanted = EvidenceWanted(alert.alert_id, event, run, message.seen, snapshot=opened)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -54,6 +54,16 @@ class LiveEvidence:
 
     def want(self, wanted: EvidenceWanted) -> None:
         """Returns at once."""
+        if wanted.at is not None:
+            at_s = self._cameras[wanted.event.camera].media_time_at(wanted.at)
+            if at_s is None:
+                why = "The camera had not sent a picture yet."
+                if wanted.snapshot:
+                    self._send(SnapshotDone(wanted.alert_id, None, why))
+                self._send(ClipsDone(wanted.alert_id, (), why))
+                return
+            event = replace(wanted.event, start_s=at_s, raised_s=at_s)
+            wanted = replace(wanted, event=event, at=None)
         if wanted.snapshot:
             with self._lock:
                 self._snapshots += 1

@@ -116,7 +116,17 @@ class Drained:
     """Asked to stop: no camera runs any more and every event was sent before this."""
 
 
-FromWorker = Ready | Failed | EventRaised | SnapshotDone | ClipsDone | Report | Drained
+@dataclass(frozen=True, slots=True)
+class PictureDone:
+    """Where the newest picture of a camera lies in the data folder, or why there is none; see
+    `gatewatch.live_pictures`."""
+
+    camera: str
+    path: str | None
+    why: str | None = None
+
+
+FromWorker = Ready | Failed | EventRaised | SnapshotDone | ClipsDone | PictureDone | Report | Drained
 
 # To a worker
 
@@ -141,6 +151,17 @@ class EvidenceWanted:
     """The run that the event's id counts in."""
     seen: Seen | None
     snapshot: bool
+    at: datetime | None = None
+    """When it happened, where that is all that is known: an event from outside has no media time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureWanted:
+    """Somebody looks at a camera: pictures of it for the next `for_s` seconds, the first of `full` size if so asked."""
+
+    camera: str
+    for_s: float
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +174,4 @@ class Finish:
     """After `Drained`: write the evidence that was asked for until now, then end."""
 
 
-ToWorker = InputGiven | EvidenceWanted | Stop | Finish
+ToWorker = InputGiven | EvidenceWanted | PictureWanted | Stop | Finish

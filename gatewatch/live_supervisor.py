@@ -62,6 +62,8 @@ class Supervisor:
         self._lock = threading.Lock()
         self._commands: queue.Queue[ToWorker | None] | None = None
         self._arming: dict[tuple[str, str], InputGiven] = {}
+        self._owed: dict[tuple[str, str], InputGiven] = {}
+        """Arming that did not fit into the queue: it is handed over as soon as there is room."""
         self._process: BaseProcess | None = None
         self._worked = False
         self._thread = threading.Thread(target=self._run, name=f"supervise {name}", daemon=True)
@@ -73,7 +75,8 @@ class Supervisor:
     def send(self, message: ToWorker) -> bool:
         """Hands a message over without waiting; False where nothing runs or too much waits already."""
         with self._lock:
-            if isinstance(message, InputGiven) and message.kind in ("arm", "disarm"):
+            arming = isinstance(message, InputGiven) and message.kind in ("arm", "disarm")
+            if isinstance(message, InputGiven) and arming:
                 # Arming outlives a worker: the next one is told again.
                 self._arming.pop((message.camera, message.line), None)
                 self._arming[message.camera, message.line] = message
@@ -82,7 +85,11 @@ class Supervisor:
             try:
                 self._commands.put_nowait(message)
             except queue.Full:
+                if isinstance(message, InputGiven) and arming:
+                    self._owed[message.camera, message.line] = message
                 return False
+            if isinstance(message, InputGiven) and arming:
+                self._owed.pop((message.camera, message.line), None)
             if isinstance(message, InputGiven):
                 self._note(inputs=self.status.inputs + 1)
             return True
@@ -132,6 +139,7 @@ class Supervisor:
             for message in self._arming.values():
                 commands.put(message)
             resent, self._commands = len(self._arming), commands
+            self._owed.clear()
             events, inputs = self.status.events, self.status.inputs - resent
         self._note(running=True, pid=process.pid, starts=starts, restarts=starts - 1)
         sender = threading.Thread(target=_forward, args=(commands, ours), name="commands", daemon=True)
@@ -178,6 +186,8 @@ class Supervisor:
                 )  # fmt: skip
             self._handle(message, run)
             heard = time.monotonic()
+            for owed in list(self._owed.values()):
+                self.send(owed)
 
     def _failed(self, message: Failed) -> None:
         if self._worked:

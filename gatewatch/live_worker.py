@@ -27,6 +27,7 @@ from gatewatch.live_messages import (
     Failed,
     Finish,
     InputGiven,
+    PictureWanted,
     Ready,
     Report,
     Stop,
@@ -88,6 +89,7 @@ class _Worker:
         from gatewatch.live_camera import LiveCamera, Settings
         from gatewatch.live_evidence import LiveEvidence
         from gatewatch.live_eyes import Detectors
+        from gatewatch.live_pictures import LivePictures
         from models.types import ModelError
         from rules.types import RuleError
 
@@ -105,10 +107,12 @@ class _Worker:
             self._outbox.close()
             return
         self._evidence = LiveEvidence(site, self._cameras, self._setup.data_dir, self._outbox.put)
+        self._pictures = LivePictures(self._cameras, self._setup.data_dir, self._outbox.put).start()
         self._outbox.put(Ready(os.getpid()))
         for camera in self._cameras.values():
             camera.start()
         told = self._until_told()
+        self._pictures.close()
         for camera in self._cameras.values():
             camera.stop()
         self._detectors.close()
@@ -155,10 +159,12 @@ class _Worker:
     def _gone(self) -> bool:
         return self._lost or self._outbox.broken
 
-    def _do(self, message: InputGiven | EvidenceWanted) -> None:
+    def _do(self, message: InputGiven | EvidenceWanted | PictureWanted) -> None:
         if isinstance(message, InputGiven):
             self._cameras[message.camera].receive(message)
             self._tallies[TAKEN] += 1
+        elif isinstance(message, PictureWanted):
+            self._pictures.want(message)
         else:
             self._evidence.want(message)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from api.streamed import end_streams
 from gatewatch.errors import FrontError
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class _Server(uvicorn.Server):
         await super().startup(list(sockets) if sockets else None)
         if self.started:
             self._say_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end_streams(self.config.app)
+        await super().shutdown(sockets)
 
 
 @contextmanager

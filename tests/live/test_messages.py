@@ -10,21 +10,38 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from api.alerts import Clip
-from api.desk import Desk
+from api.alerts import EXTERNAL, Clip
+from api.arming import Arming
+from api.desk import Desk, ExternalEvent
 from api.errors import UnavailableError
+from api.journal import SYSTEM
+from api.live_view import Picture
 from gatewatch.errors import FrontError, OutputError
 from gatewatch.live import _only_one, listening
 from gatewatch.live_board import Board, WorkerStatus
 from gatewatch.live_desk import LiveDesk
 from gatewatch.live_evidence import LiveEvidence
-from gatewatch.live_messages import ClipsDone, EventRaised, EvidenceWanted, Ready, Report, SnapshotDone
+from gatewatch.live_messages import (
+    ClipsDone,
+    EventRaised,
+    EvidenceWanted,
+    InputGiven,
+    PictureDone,
+    PictureWanted,
+    Ready,
+    Report,
+    SnapshotDone,
+)
 from gatewatch.live_outbox import Outbox
+from gatewatch.live_pictures import write
+from gatewatch.live_plans import arming_plan
 from gatewatch.site import load_site
 from pipeline.clip import ClipPart, ClipResult
 from pipeline.errors import MediaError
+from pipeline.types import Frame
 from rules.types import RuleEvent
 from tests.api.kit import open_desk
 from tests.conftest import ROOT
@@ -111,9 +128,74 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def live_desk(desk: Desk, worker: Any) -> LiveDesk:
-    live = LiveDesk(SITE, desk, Board(("forecourt",)), lambda _: None)
+    live = LiveDesk(SITE, desk, Arming(desk._ledger, arming_plan(SITE)), Board(("forecourt",)), lambda _: None)
     live.serves(worker, ("forecourt",))
     return live
+
+
+def armed(desk: Desk, worker: Worker) -> tuple[Arming, LiveDesk]:
+    arming = Arming(desk._ledger, arming_plan(SITE))
+    live = LiveDesk(SITE, desk, arming, Board(("forecourt",)), lambda _: None)
+    arming.on_change = live.arm
+    live.serves(worker, ("forecourt",))  # type: ignore[arg-type]
+    return arming, live
+
+
+def test_workers_are_told_what_is_disarmed_and_only_that(desk: Desk) -> None:
+    rules = sorted(rule.name for rule in SITE.cameras["forecourt"].rules)
+
+    def told(worker: Worker) -> list[tuple[str, str]]:
+        given, worker.sent = [(one.kind, one.line) for one in worker.sent if isinstance(one, InputGiven)], []
+        return given
+
+    first = Worker()
+    arming, _ = armed(desk, first)
+    assert told(first) == []
+    arming.override("forecourt", rules[1], False, actor=SYSTEM)
+    assert told(first) == [("disarm", rules[1])]
+    arming.override("forecourt", "", False, actor=SYSTEM)
+    assert told(first) == [("disarm", rule) for rule in rules if rule != rules[1]]
+    second = Worker()  # Of the next start of Gatewatch: nothing was forgotten.
+    arming, live = armed(desk, second)
+    assert told(second) == [("disarm", rule) for rule in rules]
+    arming.set_profile("drill", actor=SYSTEM, expected_version=None)
+    assert told(second) == [("arm", rule) for rule in rules]
+    live.take(second, EventRaised(event(1, 1, 2), None), "run1")  # type: ignore[arg-type]
+    assert [record.alert.drill for record in desk.list().records] == [True]
+
+
+def test_an_event_from_outside_gets_the_pictures_of_the_camera_that_looks_there(desk: Desk) -> None:
+    worker, at = Worker(), datetime(2026, 5, 1, tzinfo=UTC)
+    _, live = armed(desk, worker)
+    told = ExternalEvent("panel", "7", "panic_button", "critical", at, "forecourt")
+    alert = desk.raise_external(told)
+    live.on_external(alert, told.as_rule_event(), at)
+    wanted = worker.sent[-1]
+    assert (wanted.alert_id, wanted.run, wanted.snapshot, wanted.at) == (alert.alert_id, EXTERNAL, True, at)
+    worker.takes = False
+    other = ExternalEvent("panel2", "8", "panic_button", "critical", at, "forecourt")
+    alert = desk.raise_external(other)
+    live.on_external(alert, other.as_rule_event(), at)
+    assert desk.get(alert.alert_id).media == "missing"
+
+
+def test_pictures_are_asked_for_and_what_comes_is_handed_on(desk: Desk, tmp_path: Path) -> None:
+    worker = Worker()
+    _, live = armed(desk, worker)
+    seen: list[Any] = []
+    live.view.shown = lambda *told: seen.append(told)  # type: ignore[method-assign]
+    live.view.renew("forecourt")
+    live.view.renew("forecourt")
+    assert worker.sent == [PictureWanted("forecourt", 5.0)]
+    dark = np.zeros((4, 4, 3), np.uint8)
+    frame = Frame(3, 1.5, datetime(2026, 5, 1, tzinfo=UTC), dark, dark[:, :, 0], 8, 8)
+    write(tmp_path / ".live" / "forecourt.picture", b"jpeg\n\x00", frame, full=False)
+    live.take(worker, PictureDone("forecourt", ".live/forecourt.picture"), "run1")  # type: ignore[arg-type]
+    live.take(worker, PictureDone("forecourt", None, "The disk is full."), "run1")  # type: ignore[arg-type]
+    live.take(worker, PictureDone("forecourt", ".live/none"), "run1")  # type: ignore[arg-type]
+    picture = Picture(b"jpeg\n\x00", frame.wall_time, 1.5, full=False)
+    assert seen[:2] == [("forecourt", picture), ("forecourt", None, "The disk is full.")]
+    assert seen[2][:2] == ("forecourt", None)
 
 
 def test_events_wait_for_a_busy_database(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import pytest
 
 from api import routes_stream
+from api.access.limits import UNLIMITED
 from api.app import create_app
 from api.journal import SYSTEM, Actor
 from api.services import Services
@@ -27,7 +28,7 @@ from tests.api.stream.kit import Callers, Event, Listener
 def streaming(services: Services, callers: Callers, **options: int) -> Iterator[tuple[str, Feed]]:
     """The server's address and its feed."""
     feed = Feed(services.ledger, **options).start()
-    app = create_app(replace(services, feed=feed), site=Site(), version="1", authenticator=callers)
+    app = create_app(replace(services, feed=feed), site=Site(), version="1", authenticator=callers, limits=UNLIMITED)
     try:
         with serving(app) as address:
             try:
@@ -220,7 +221,7 @@ def test_who_reads_slowly_holds_nobody_up_and_misses_nothing(services: Services)
         slow = Listener(address, callers.add("slow"), f"?last_event_id={base}")
         stream = await slow.connect()
         assert stream._transport is not None
-        stream._transport.pause_reading()  # noqa: SLF001 - what a stalled client does
+        stream._transport.pause_reading()
         quick = asyncio.create_task(
             collect(Listener(address, callers.add("quick"), f"?last_event_id={base}"), until_seq(base + entries))
         )
@@ -228,8 +229,8 @@ def test_who_reads_slowly_holds_nobody_up_and_misses_nothing(services: Services)
         written = time.monotonic()
         got = await quick
         late_s = time.monotonic() - written
-        assert len(feed._ring) <= 64  # noqa: SLF001 - memory is what is tested
-        stream._transport.resume_reading()  # noqa: SLF001 - as above
+        assert len(feed._ring) <= 64
+        stream._transport.resume_reading()
         return got, await collect(slow, until_seq(base + entries), stream), late_s
 
     with streaming(services, callers, ring=64) as (address, feed):
