@@ -36,14 +36,24 @@ def demo(
     ] = None,
 ) -> None:
     """Analyse the embedded clip now, print its alerts as they come, then serve them on 127.0.0.1 until Ctrl-C."""
+    import sys
+
     from gatewatch.console import print_line
-    from gatewatch.demo import run_demo, serve_results
+    from gatewatch.demo import Welcome, run_demo, serve_results
     from gatewatch.words import done_line, say
 
     site, result = run_demo(out, workers=workers, say_line=print_line)
     print_line(done_line(site.language, result.summary))
     print_line(say(site.language, "results", path=result.out))
     if serve:
-        words = say(site.language, "page", address="{address}")
-        serve_results(site, result, port, started=lambda address: print_line(words.format(address=address)))
+
+        def welcome(to: Welcome) -> None:
+            if to.file is None:
+                print_line(say(site.language, "page_link", link=to.link))
+                print_line(say(site.language, "page_login", address=to.address, user=to.user, password=to.password))
+            else:
+                print_line(say(site.language, "page_file", address=to.address, user=to.user, path=to.file))
+            print_line(say(site.language, "page_end"))
+
+        serve_results(site, result, port, on_terminal=sys.stdout.isatty(), started=welcome)
         print_line(say(site.language, "page_gone"))
