@@ -156,6 +156,8 @@ the processor by default. See [detectors](detectors.md). |
 | `GATEWATCH_TLS_CERT`, `GATEWATCH_TLS_KEY` | PEM files with which `gatewatch run` serves HTTPS; also `--tls-cert`, \
 `--tls-key`. |
 | `GATEWATCH_BEHIND_PROXY` | Addresses of proxies that are believed; also `--behind-proxy`. |
+| `GATEWATCH_WEBHOOK_ALLOW` | Networks beside the public internet to which webhooks may be sent, such as \
+`10.1.0.0/16,192.168.7.20/32`. See [webhooks](webhooks.md#where-it-may-go). |
 | `GATEWATCH_OIDC_...` | Log-in at an OpenID provider; see [signing in](oidc.md). |
 | `GATEWATCH_FONT` | Font file for Chinese text in snapshots, where the usual ones are not installed. |
 | `NO_COLOR` | No colours in logs. |

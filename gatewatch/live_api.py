@@ -20,6 +20,7 @@ from api.live_view import LiveView
 from api.schemas import PREFIX
 from api.schemas_cameras import CameraOut, WorkerOut
 from gatewatch.live_board import Board
+from gatewatch.webhook_metrics import WebhookCollector
 
 
 class BoardCameras:
@@ -39,6 +40,7 @@ def add_live_routes(app: FastAPI, board: Board, view: LiveView | None = None) ->
     """Adds the routes to the application; without a `view` no picture can be had."""
     registry = CollectorRegistry()
     registry.register(_BoardCollector(board))
+    registry.register(WebhookCollector(app.state.services.webhooks))
     view = view or LiveView(lambda _camera, _for_s, _full: False)
     app.state.cameras = BoardCameras(board, view)
     router = APIRouter()
