@@ -22,6 +22,7 @@ from api.records import Filters
 
 WALKED = 500
 """Alerts that are looked at in the order of the list, before cells are asked for."""
+WALKED_AT_MOST = 20_000
 FEW = 2000
 """So many alerts are sorted rather than merged."""
 Key = tuple[Any, int]
@@ -100,7 +101,10 @@ class Search:
         if self._nothing(wanted):
             return []
         if walk:
-            found = self._walk(wanted, limit)
+            looked = max(WALKED, 4 * limit)
+            found = self._walk(wanted, limit, looked)
+            if len(found) < limit <= 8 * len(found):  # It looks as if a few more would do.
+                found = self._walk(wanted, limit, min(3 * looked * limit // (2 * len(found)), WALKED_AT_MOST))
             if len(found) >= limit:
                 return found
         cells = self.cells(wanted)
@@ -142,7 +146,7 @@ class Search:
         )
         return {(facet, state, severity): number for facet, state, severity, number in rows}
 
-    def _walk(self, wanted: Wanted, limit: int) -> list[Key]:
+    def _walk(self, wanted: Wanted, limit: int, looked: int) -> list[Key]:
         where, values = self._conditions(wanted)
         after, more = self._bounds(wanted.span, "b.sort_at", "b.seq")
         statement = (
@@ -150,7 +154,7 @@ class Search:
             f"ORDER BY {_order(wanted.span, 'b')} LIMIT :walked) a WHERE true{where} "
             f"ORDER BY {_order(wanted.span, 'a')} LIMIT :limit"
         )
-        return self._keys(statement, {**values, **more, "walked": max(WALKED, 4 * limit), "limit": limit})
+        return self._keys(statement, {**values, **more, "walked": looked, "limit": limit})
 
     def _narrowest(self, wanted: Wanted) -> tuple[str | None, bool]:
         """The filter that has an index of its own and leaves the fewest alerts, and whether these are few."""
