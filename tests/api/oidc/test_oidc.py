@@ -144,7 +144,7 @@ def spoiled(**changes: Any) -> Any:
         ({"sub": 7}, "sub"),
         ({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}, "at_hash"),
     ],
-    ids=str,
+    ids=[f"{number:02}" for number in range(1, 15)],
 )
 def test_a_token_that_says_the_wrong_thing_lets_nobody_in(
     browser: TestClient, services: Services, there: FakeProvider, changes: dict[str, Any], problem: str
