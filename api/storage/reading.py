@@ -27,6 +27,8 @@ def snapshot(where: Path | str) -> Iterator[Connection]:
     engine, shown = _engine(where)
     try:
         with for_reading(engine).connect() as connection, connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
             # In SQLite, it is the first look that decides which moment is seen.
             _ = revision_of(connection)
             yield connection
