@@ -114,9 +114,7 @@ class Arming:
             self.set_profile_in(write, name, actor=actor, expected_version=expected_version)
         return self.state
 
-    def set_profile_in(
-        self, write: Write, name: str, *, actor: Actor, expected_version: int | None = None, reason: str | None = None
-    ) -> None:
+    def set_profile_in(self, write: Write, name: str, *, actor: Actor, expected_version: int | None = None) -> None:
         """`set_profile` within a transaction that also writes something else."""
         if name not in self.plan.profiles:
             known = ", ".join(self.plan.profiles)
@@ -132,7 +130,7 @@ class Arming:
         messages.clear_overrides(write.session)
         row.profile, row.version, row.set_at, row.set_by = name, row.version + 1, write.at, actor.name
         body = {"profile": name, "before": before, "drill": self.plan.profiles[name].drill}
-        write.journal(actor, "arming", name, "profile", body, version=row.version, reason=reason)
+        write.journal(actor, "arming", name, "profile", body, version=row.version)
 
     def override(
         self, camera: str, target: str, armed: bool, *, actor: Actor, expected_version: int | None = None
@@ -170,24 +168,16 @@ class Arming:
             row = messages.arming_row(session)
             if row is None:
                 return ArmingState(self.plan.profiles[self.plan.first], 1, self._ledger.now(), SYSTEM.name)
-            profile, known = row.profile, row.profile in self.plan.profiles
+            profile = self.plan.profiles.get(row.profile)
+            if profile is None:
+                # Nothing is written: whoever looks at the database without the site file knows no profiles of its own.
+                profile = self.plan.profiles[self.plan.first]
+                _log.warning("there is no profile %s: the site is watched as in %s", row.profile, profile.name)
             overrides = tuple(
                 Override(one.camera, one.target, one.armed, one.set_at, one.set_by)
                 for one in messages.overrides(session)
             )
-            stored = ArmingState(
-                self.plan.profiles[profile if known else self.plan.first],
-                row.version,
-                row.set_at,
-                row.set_by,
-                overrides,
-            )
-        if known:
-            return stored
-        _log.warning("the profile %s is no longer in the site file: the site is in %s", profile, self.plan.first)
-        with self._ledger.writing() as write:
-            self.set_profile_in(write, self.plan.first, actor=SYSTEM, reason="unknown_profile")
-        return replace(stored, version=stored.version + 1, set_at=write.at, set_by=SYSTEM.name, overrides=())
+            return ArmingState(profile, row.version, row.set_at, row.set_by, overrides)
 
     def _on_entries(self, entries: Sequence[Entry]) -> None:
         # In the order of the journal, one commit after the other: the newest always wins.

@@ -20,7 +20,7 @@ from api.errors import UnavailableError
 from api.journal import SYSTEM
 from api.live_view import Picture
 from gatewatch.errors import FrontError, OutputError
-from gatewatch.live import _only_one, listening
+from gatewatch.live import only_one_on, listening
 from gatewatch.live_board import Board, WorkerStatus
 from gatewatch.live_desk import LiveDesk
 from gatewatch.live_evidence import LiveEvidence
@@ -328,7 +328,7 @@ def test_a_taken_port_and_a_taken_folder_are_said(tmp_path: Path) -> None:
     with pytest.raises(FrontError, match=r"^--host: expected an address of this machine, found no\.such\.host"):
         listening("no.such.host.invalid", 0)
     taken = pytest.raises(OutputError, match=r"data: another gatewatch run keeps its data here\.$")
-    with _only_one(tmp_path / "data"), taken, _only_one(tmp_path / "data"):
+    with only_one_on(tmp_path / "data"), taken, only_one_on(tmp_path / "data"):
         pass
-    with _only_one(tmp_path / "data"):
+    with only_one_on(tmp_path / "data"):
         pass
