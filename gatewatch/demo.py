@@ -73,7 +73,9 @@ def serve_results(
     with ExitStack() as stack:
         stack.callback(sock.close)
         keys = SiteKeys.load_or_create(work / KEY_FILE)
-        services = stack.enter_context(open_services(work / "alerts.db", media_dir=result.out, keys=keys))
+        services = stack.enter_context(
+            open_services(work / "alerts.db", media_dir=result.out, keys=keys, reasons=site.reasons)
+        )
         services.desk.import_reanalysis(result.out)
         password = services.accounts.demo_login()
         file = None if on_terminal else work / LOGIN_FILE

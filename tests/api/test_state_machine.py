@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import select
 
 from api.access.principal import PERMISSIONS_OF, Principal, Role
+from api.alerts import SEVERITIES
 from api.desk import Desk
 from api.errors import (
     ConflictError,
@@ -33,7 +34,7 @@ from api.incidents import Incidents
 from api.journal import GENESIS, SYSTEM, canonical, hash_of
 from api.services import Services, open_services
 from api.storage.ledger import entry_of, head_of
-from api.storage.tables import AlertRow
+from api.storage.tables import AlertCountRow, AlertFacetRow, AlertRow
 from api.storage.tables_journal import JournalRow
 from rules.types import RuleEvent
 from tests.api.scenes import START, make_event
@@ -97,11 +98,14 @@ class Shift(RuleBasedStateMachine):
 
     # What cameras bring
 
-    @rule(gap_s=st.sampled_from([0.1, 7.5, 30.0, 30.1, 90.0]), camera=st.sampled_from(CAMERAS))
-    def event(self, gap_s: float, camera: str) -> None:
+    @rule(
+        gap_s=st.sampled_from([0.1, 7.5, 30.0, 30.1, 90.0]), camera=st.sampled_from(CAMERAS),
+        severity=st.sampled_from(SEVERITIES),
+    )  # fmt: skip
+    def event(self, gap_s: float, camera: str, severity: str) -> None:
         self.at_s += gap_s
         self.number += 1
-        event = make_event(self.number, self.at_s, start_s=self.at_s, camera=camera)
+        event = make_event(self.number, self.at_s, start_s=self.at_s, camera=camera, severity=severity)
         self.events.append(event)
         alert = self.desk.take(event, drill=self.practising)
         last = next((one for one in reversed(self.model) if one["camera"] == camera), None)
@@ -115,12 +119,13 @@ class Shift(RuleBasedStateMachine):
         if last is not None and joins:
             last["times"].append(self.at_s)
             last["version"] += 1
+            last["severity"] = max(last["severity"], severity, key=SEVERITIES.index)
             assert alert.alert_id == last["id"]
         else:
             self.model.append(
                 {"id": alert.alert_id, "camera": camera, "state": "new", "times": [self.at_s], "version": 1,
                  "assignee": None, "seen": None, "acknowledged": None, "closed": None, "reopened": 0, "incident": None,
-                 "practice": self.practising}
+                 "practice": self.practising, "severity": severity}
             )  # fmt: skip
 
     @precondition(lambda self: self.events)
@@ -260,6 +265,14 @@ class Shift(RuleBasedStateMachine):
             assert (alert.reopened, alert.drill) == (model["reopened"], model["practice"])
             assert record.incident_id == model["incident"]
         assert dict(Counter(one["state"] for one in self.model)) == self.desk.counts()
+        with self.services.ledger.reading() as session:
+            cells = session.execute(
+                select(AlertFacetRow.camera, AlertCountRow.state, AlertCountRow.severity, AlertCountRow.number)
+                .join(AlertFacetRow, AlertFacetRow.seq == AlertCountRow.facet_seq)
+                .where(AlertCountRow.number != 0)
+            )
+            counted = {(camera, state, severity): number for camera, state, severity, number in cells}
+        assert counted == Counter((one["camera"], one["state"], one["severity"]) for one in self.model)
         for incident in self.incidents:
             told = self.book.get(incident["id"])
             assert told.version == incident["version"]
