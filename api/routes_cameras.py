@@ -118,7 +118,7 @@ async def get_camera_live(
     request: Request,
     camera: CameraName,
     principal: Annotated[Principal, requires("cameras.live")],
-    fps: Annotated[float, Query(gt=0.0, le=5.0, description="Pictures per second at most.")] = 5.0,
+    fps: Annotated[float, Query(ge=0.1, le=5.0, description="Pictures per second at most.")] = 5.0,
     width: Width = None,
     pictures: Annotated[int | None, Query(ge=1, le=1000, description="End after so many.")] = None,
 ) -> Response:

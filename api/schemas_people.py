@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.access.principal import Permission, Role
 from api.access.tokens import Token
 from api.access.users import User
-from api.schemas import Moment, Name
+from api.schemas import Moment, Name, Version
 
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$")]
 DisplayName = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -95,16 +95,24 @@ class UserIn(_In):
     cameras: Cameras = None
 
 
+def _not_null(schema: dict[str, Any]) -> None:
+    """What may be left out is not what may be null."""
+    for name in ("display_name", "role", "disabled"):
+        told = schema["properties"][name]
+        told.update(next(option for option in told.pop("anyOf") if option.get("type") != "null"))
+        told.pop("default", None)
+
+
 class UserChangeIn(_In):
     """What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_not_null)
 
     display_name: DisplayName | None = None
     role: Role | None = None
     cameras: Cameras = None
     disabled: bool | None = None
-    version: Annotated[int, Field(strict=True, ge=1, le=2**31)] | None = Field(
-        default=None, description="The version that the caller looked at; or the header If-Match."
-    )
+    version: Version = None
 
 
 class NothingIn(_In):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,29 @@ from api.alerts import Clip
 from api.app import create_app
 from api.arming import ArmedRule, ArmingPlan
 from api.external import Effect, Source
+from api.live_view import LiveView, Picture
 from api.schemas import PREFIX
 from api.services import Services, open_services
 from gatewatch.live_api import add_live_routes
 from gatewatch.live_board import Board
+from gatewatch.live_messages import Report
 from tests.api.kit import client_as, token_for
-from tests.api.scenes import Site, make_event, snapshot_of, write_clip
+from tests.api.scenes import START, Site, make_event, snapshot_of, write_clip
 
 CAMERA = "north-gate"
 HOSTS = ("testserver", "127.0.0.1")
 SOURCE_SECRET = "of the gate, for tests alone"
+
+
+class Looking(LiveView):
+    """A camera that has a picture whenever somebody looks."""
+
+    def __init__(self, jpeg: bytes) -> None:
+        super().__init__(lambda _camera, _for_s, _full: True)
+        self._picture = Picture(jpeg, START, 1.0, full=True)
+
+    def renew(self, camera: str, *, full: bool = False) -> None:  # noqa: ARG002 - it is always full
+        self.shown(camera, self._picture)
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,9 @@ def whole_site(folder: Path, *, alerts: int = 6) -> Iterator[Whole]:
             services, site=Site(), version="1.2.3", on_input=lambda _: None, camera_count=lambda: (1, 1),
             allowed_hosts=HOSTS, limits=UNLIMITED,
         )  # fmt: skip
-        add_live_routes(app, Board((CAMERA,)))
+        board = Board((CAMERA,))
+        board.report(Report((replace(board.cameras()[0], connected=True, reason=None),), 0, 0, 0, 0))
+        add_live_routes(app, board, Looking((folder / "s.jpg").read_bytes()))
         yield Whole(app, services, token_for(services, "administrator"), _known(app, services))
 
 
