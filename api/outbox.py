@@ -29,16 +29,16 @@ ACTIONS: Mapping[Subject, tuple[str, ...]] = {
         "raised", "joined", "evidence", "evidence_missing", "seen", "acknowledge", "claim", "assign", "release",
         "resolve", "false_alarm", "drill", "reopen", "note", "merged", "unmerged", "removed",
     ),
-    "incident": ("opened", "changed", "closed", "note"),
+    "incident": ("opened", "changed", "closed", "note", "removed"),
     "arming": ("profile", "override"),
     "external": ("received", "refused"),
-    "journal": ("head_signed", "exported", "checkpoint", "begun", "seal_broken"),
+    "journal": ("head_signed", "exported", "checkpoint", "begun", "restored", "seal_broken"),
     "user": (
         "created", "changed", "password_changed", "password_reset", "locked", "unlocked", "disabled", "enabled",
     ),
     "session": ("login", "login_failed", "logout"),
     "token": ("created", "revoked"),
-    "webhook": ("created", "changed", "removed", "replayed"),
+    "webhook": ("created", "changed", "removed", "replayed", "tested"),
 }  # fmt: skip
 """What can be told, by subject: topics are `subject.action`, and `subject.*`."""
 TOPICS: tuple[str, ...] = tuple(

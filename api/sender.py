@@ -244,7 +244,7 @@ class Sender:
     def _tidy(self) -> bool:
         with self._ledger.writing() as write:
             storage.bury_overdue(write.session, write.at, "The webhook was disabled.")
-            return storage.prune(write.session, write.at - DONE_KEPT) >= storage.PRUNED_AT_ONCE
+            return storage.prune(write.session, write.at - DONE_KEPT)
 
 
 async def _kept_up(work: Callable[[], Coroutine[None, None, None]]) -> None:

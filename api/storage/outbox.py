@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, contains_eager
 from api.storage.tables import IncidentRow
 from api.storage.tables_messages import DeliveryRow, OutboxRow, WebhookRow
 
+STATES = ("pending", "delivered", "dead", "dropped")
 PRUNED_AT_ONCE = 500
 """Old rows that one transaction takes away, so that nobody waits long for it."""
 
@@ -91,12 +92,14 @@ def messages(
     session: Session, webhook_seq: int, state: str | None, before: int | None, limit: int
 ) -> Sequence[OutboxRow]:
     """Newest first."""
-    wanted = select(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq)
-    if state is not None:
-        wanted = wanted.where(OutboxRow.state == state)
-    if before is not None:
-        wanted = wanted.where(OutboxRow.seq < before)
-    return session.scalars(wanted.order_by(OutboxRow.seq.desc()).limit(limit)).all()
+    found: list[OutboxRow] = []
+    # State by state, as the index has them.
+    for one in STATES if state is None else (state,):
+        wanted = select(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq, OutboxRow.state == one)
+        if before is not None:
+            wanted = wanted.where(OutboxRow.seq < before)
+        found += session.scalars(wanted.order_by(OutboxRow.seq.desc()).limit(limit))
+    return sorted(found, key=lambda row: row.seq, reverse=True)[:limit]
 
 
 def deliveries(session: Session, webhook_seq: int, before: int | None, limit: int) -> Sequence[DeliveryRow]:
@@ -133,14 +136,15 @@ def waiting(session: Session) -> dict[str, dict[str, int]]:
     return found
 
 
-def prune(session: Session, before: datetime) -> int:
-    """Takes away some messages that were made before then and are done with, and their attempts; returns how many."""
-    old = select(OutboxRow.seq).where(OutboxRow.state != "pending", OutboxRow.created_at < before)
-    seqs = list(session.scalars(old.order_by(OutboxRow.seq).limit(PRUNED_AT_ONCE)))
+def prune(session: Session, before: datetime) -> bool:
+    """Takes away some messages that were made before then and are done with, and their attempts. Returns whether there
+    may be more."""
+    oldest = select(OutboxRow.seq, OutboxRow.state, OutboxRow.created_at).order_by(OutboxRow.seq).limit(PRUNED_AT_ONCE)
+    seqs = [seq for seq, state, at in session.execute(oldest) if state != "pending" and at < before]
     if seqs:
         session.execute(delete(DeliveryRow).where(DeliveryRow.outbox_seq.in_(seqs)))
         session.execute(delete(OutboxRow).where(OutboxRow.seq.in_(seqs)))
-    return len(seqs)
+    return len(seqs) == PRUNED_AT_ONCE
 
 
 def rows_of(session: Session, outbox_seq: int) -> tuple[OutboxRow, WebhookRow] | None:

@@ -329,3 +329,24 @@ def test_waits_double_up_to_an_hour_and_are_scattered() -> None:
     timings = Timings()
     assert [timings.wait_s(n, 0.5) for n in (1, 2, 3, 9, 10, 40)] == [10.0, 20.0, 40.0, 2560.0, 3600.0, 3600.0]
     assert (timings.wait_s(1, 0.0), timings.wait_s(1, 1.0)) == (8.0, 12.0)
+
+
+def test_what_is_done_with_is_forgotten_after_a_month(database: str, media: Path, target: Receiver) -> None:
+    moment = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    with open_services(database, media_dir=media, sending=quick(), now=lambda: moment) as services:
+        made, _ = hook(services, target.url, "alert.raised")
+        raise_alerts(services, 2)
+        services.webhooks.start()
+        until(services, made.webhook_id, pending=0)
+        moment += timedelta(days=29)
+        raise_alerts(services, 1, first=3)
+        until(services, made.webhook_id, pending=0)
+    moment += timedelta(days=2)
+    with open_services(database, media_dir=media, sending=quick(), now=lambda: moment) as services:
+        services.webhooks.start()
+        deadline = time.monotonic() + 10
+        while len(left := services.webhooks.messages(made.webhook_id, ADMIN, state=None, before=None, limit=9)[0]) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert [one.body for one in left] == [target.got[2].body.decode()]
+        assert len(services.webhooks.deliveries(made.webhook_id, ADMIN, before=None, limit=9)[0]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -12,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from api.outbox import ACTIONS
+from api.lifecycle import ACTIONS as STEPS
+from api.outbox import ACTIONS, TOPICS
 from api.services import Services
 from tests.api.scenes import make_event
-from tests.api.webhooks.kit import Receiver, hook
+from tests.api.webhooks.kit import ADMIN, WANG, Receiver, hook
 from tests.api.webhooks.test_delivery import until
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs/webhooks.md").read_text()
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs/webhooks.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -42,8 +45,6 @@ def test_the_receiver_of_the_page_takes_each_message_once(sending: Services) -> 
         made, code["SECRET"] = hook(sending, f"http://127.0.0.1:{server.server_address[1]}/", "alert.raised")
         alert = sending.desk.take(make_event())
         until(sending, made.webhook_id, pending=0)
-        from tests.api.webhooks.kit import ADMIN, WANG
-
         (sent,), _ = sending.webhooks.messages(made.webhook_id, ADMIN, state=None, before=None, limit=5)
         sending.webhooks.replay(made.webhook_id, ADMIN, WANG, sent.message_id)
         until(sending, made.webhook_id, pending=0)
@@ -65,6 +66,17 @@ def test_the_line_for_the_shell_makes_the_same_signature(sending: Services, targ
     (line,) = blocks("bash")
     done = subprocess.run(["bash", "-c", line], env=given, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == one.headers["gatewatch-signature"]
+
+
+def test_everything_that_the_journal_says_has_a_topic() -> None:
+    said = set()
+    for path in (*ROOT.glob("api/**/*.py"), *ROOT.glob("gatewatch/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "journal":
+                texts = [one.value for one in (node.args[1], node.args[3]) if isinstance(one, ast.Constant)]
+                said |= {".".join(map(str, texts))} if len(texts) == 2 else set()
+    assert "webhook.created" in said
+    assert {f"alert.{action}" for action in STEPS} | said <= set(TOPICS)
 
 
 def test_every_topic_is_on_the_page() -> None:
