@@ -67,6 +67,12 @@ def still(
     _finish({"still": _still(weights, input_px, short)}, weights, json_file, compare, short)
 
 
+@app.command()
+def stream(short: Short = False, json_file: ToFile = None, compare: Compare = False) -> None:
+    """From an event in the pipeline to 100 clients of the live stream: p50, p95, most."""
+    _finish({"stream": _stream(short)}, None, json_file, compare, short)
+
+
 @app.command("all")
 def everything(
     weights: Weights = "nanodet-g", input_px: InputPx = 448,
@@ -79,9 +85,10 @@ def everything(
         "events": lambda: _events(None, None, weights, input_px, short),
         "speed": lambda: _speed(None, weights, input_px, short),
         "still": lambda: _still(weights, input_px, short),
+        "stream": lambda: _stream(short),
     }
     for name, job in jobs.items():
-        if name != "speed" and not (SHARED / "footage").is_dir():
+        if name not in ("speed", "stream") and not (SHARED / "footage").is_dir():
             typer.echo(f"{name}: left out, {SHARED / 'footage'} is not there.", err=True)
             continue
         typer.echo(f"Measuring {name} ...", err=True)
@@ -126,6 +133,17 @@ def _still(weights: str, input_px: int, short: bool) -> dict[str, Any]:
     return _told(lambda: run(SHARED / "footage", weights=weights, input_px=input_px, **more))
 
 
+def _stream(short: bool) -> dict[str, Any]:
+    from importlib.resources import as_file, files
+
+    from benchmarks.stream import SECONDS, SHORT_SECONDS, run
+    from gatewatch.site import load_site
+
+    with as_file(files("sample_footage").joinpath("site.yaml")) as path:
+        site = load_site(path)
+    return _told(lambda: run(site, seconds=SHORT_SECONDS if short else SECONDS))
+
+
 def _shortened(path: Path, seconds: float | None) -> Any:
     from benchmarks.report import shortened
 
@@ -144,10 +162,10 @@ def _told(job: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise FrontError(str(error)) from None
 
 
-def _finish(results: dict[str, Any], weights: str, json_file: Path | None, compare: bool, short: bool) -> None:
+def _finish(results: dict[str, Any], weights: str | None, json_file: Path | None, compare: bool, short: bool) -> None:
     from benchmarks.report import about
 
-    report = {"short": short, **about([weights]), **results}
+    report = {"short": short, **about([] if weights is None else [weights]), **results}
     text = json.dumps(report, indent=2, ensure_ascii=False)
     typer.echo(text)
     if json_file is not None:
