@@ -54,7 +54,7 @@ class WebhookChangeIn(In):
     """What is left out stays as it is."""
 
     version: Version = None
-    name: Label | None = Field(default=None, json_schema_extra={"type": "string"})
+    name: Label | None = None
     url: Url | None = None
     topics: Topics | None = None
     cameras: Cameras = None
@@ -63,10 +63,6 @@ class WebhookChangeIn(In):
 
 class VersionIn(In):
     version: Version = None
-
-
-class NothingIn(In):
-    """`{}`"""
 
 
 class WebhookOut(BaseModel):

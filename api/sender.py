@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
+import socket
 import ssl
 import threading
 import time
@@ -277,5 +279,7 @@ def _sentence(error: Exception) -> str:
         return "No encrypted connection could be made."
     if isinstance(error, h11.RemoteProtocolError):
         return "The answer was not HTTP, or its head was too long."
-    reason = error.strerror if isinstance(error, OSError) else None
-    return f"The target cannot be reached: {reason or type(error).__name__}."[:300]
+    if isinstance(error, socket.gaierror):
+        return "The target's address cannot be found."
+    number = error.errno if isinstance(error, OSError) else None
+    return f"The target cannot be reached: {os.strerror(number) if number else type(error).__name__}."

@@ -161,6 +161,7 @@ class Webhooks:
                 row.disabled_why = None if row.enabled else "asked"
             # Whoever mends a target does not want to wait for the next try.
             row.failures, row.held_until = 0, None
+            storage.hurry(write.session, row.seq)
             row.version += 1
             write.journal(actor, "webhook", webhook_id, "changed", told, version=row.version)
             write.session.flush()

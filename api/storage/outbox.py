@@ -74,6 +74,11 @@ def bury_overdue(session: Session, now: datetime, why: str, webhook_seq: int | N
     return _rows(done)
 
 
+def hurry(session: Session, webhook_seq: int) -> None:
+    """Makes everything that waits for its retry due now."""
+    session.execute(update(OutboxRow).where(*_pending(webhook_seq)).values(next_at=None))
+
+
 def drop_pending(session: Session, webhook_seq: int, why: str) -> int:
     """What is not yet sent to a webhook that was removed; returns how many."""
     return _rows(

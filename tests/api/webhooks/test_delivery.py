@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -350,3 +351,18 @@ def test_what_is_done_with_is_forgotten_after_a_month(database: str, media: Path
             time.sleep(0.01)
         assert [one.body for one in left] == [target.got[2].body.decode()]
         assert len(services.webhooks.deliveries(made.webhook_id, ADMIN, before=None, limit=9)[0]) == 1
+
+
+def test_whoever_mends_a_target_does_not_wait_for_the_next_try(database: str, media: Path, target: Receiver) -> None:
+    patient = quick(timings=Timings(first_s=600.0))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+    with open_services(database, media_dir=media, sending=patient) as services:
+        services.webhooks.start()
+        made, _ = hook(services, closed, "alert.raised")
+        ids = raise_alerts(services, 3)
+        down = until(services, made.webhook_id, failures=1, pending=3)
+        assert first_delivery(services, made.webhook_id).error == "The target cannot be reached: Connection refused."
+        assert down.held_until is not None
+        services.webhooks.change(made.webhook_id, ADMIN, WANG, {"url": target.url}, 1)
+        assert [one.json["subject_id"] for one in target.wait(3)] == ids
