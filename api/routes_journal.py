@@ -14,9 +14,8 @@ from api.export import begin_export, export_lines
 from api.failures import documented
 from api.heads import Heads
 from api.journal import Subject
-from api.schemas import Moment, Name
+from api.schemas import Moment, Name, NothingIn
 from api.schemas_journal import EntryOut, ExportIn, HeadOut, JournalPage, KeyOut
-from api.schemas_webhooks import NothingIn
 from api.storage import journal as rows
 from api.storage.journal import EntryFilters
 from api.storage.ledger import Ledger

@@ -12,8 +12,8 @@ from api.access.users import UNSET, User, UserChange
 from api.errors import InvalidError
 from api.failures import documented
 from api.routes_session import accounts_of
+from api.schemas import NothingIn
 from api.schemas_people import (
-    NothingIn,
     UserChangeIn,
     UserIn,
     UserListOut,

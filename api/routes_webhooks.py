@@ -11,11 +11,11 @@ from api.access.principal import Principal
 from api.access.requiring import actor_of, requires
 from api.errors import InvalidError
 from api.failures import documented
+from api.schemas import NothingIn
 from api.schemas_webhooks import (
     DeliveryListOut,
     MessageListOut,
     MessageState,
-    NothingIn,
     ReplayOut,
     TestOut,
     VersionIn,

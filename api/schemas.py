@@ -59,6 +59,10 @@ class In(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class NothingIn(In):
+    """No fields: `{}`."""
+
+
 def _whole(value: object) -> object:
     # JSON knows one kind of number: 3.0 is an integer there.
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -115,10 +115,6 @@ class UserChangeIn(_In):
     version: Version = None
 
 
-class NothingIn(_In):
-    """No fields: `{}`."""
-
-
 class TokenIn(_In):
     name: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")] = Field(
         description="What it is for."
