@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -159,6 +161,23 @@ def test_a_shift_of_two_guards_and_their_supervisor(services: Services, app: Fas
     ]  # fmt: skip
     assert told["allowed_actions"] == []
     refused(auditor.post(f"{alert_path}/notes", json={"note": "x"}), 403, "forbidden")
+
+
+def test_two_guards_at_once(services: Services, app: FastAPI, desk: Desk) -> None:
+    clients = [client_as(app, services, "guard") for _ in range(2)]
+    for n in range(1, 6):
+        alert = desk.take(make_event(n, 1000.0 * n))
+        together = threading.Barrier(2)
+
+        def claim(client: TestClient, path: str, together: threading.Barrier) -> Any:
+            together.wait(10)
+            return client.post(f"{path}/claim", json={}, headers={"if-match": '"1"'})
+
+        with ThreadPoolExecutor(2) as pool:
+            tries = [pool.submit(claim, client, f"{V1}/alerts/{alert.alert_id}", together) for client in clients]
+            won, lost = sorted((one.result() for one in tries), key=lambda answer: answer.status_code)
+        assert won.status_code == 200, won.text
+        assert refused(lost, 409, "stale_version")["details"] == {"expected": 1, "found": 2}
 
 
 def test_a_write_says_what_it_looked_at(client: TestClient, alert_path: str) -> None:
