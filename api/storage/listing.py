@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.alerts import OPEN_STATES, SEVERITIES
 from api.records import Counts, Filters, ListPage, Position, Sort, Total
 from api.storage.facets import folded
-from api.storage.listing_rows import records_of
+from api.storage.listing_rows import at_once, moment, records_of
 from api.storage.listing_search import Key, Search, Span, Wanted
 from api.storage.tables import AlertFacetRow, IncidentRow
 from rules.types import Severity
@@ -38,8 +39,10 @@ def page(
     records = records_of(session, [seq for _, _, seq in shown])
     if len(keys) <= limit:
         return ListPage(tuple(records), None)
-    severity, moment, seq = shown[-1]
-    return ListPage(tuple(records), Position(_moment(moment), seq, severity))
+    severity, stored, seq = shown[-1]
+    sort_at = moment(stored)
+    assert sort_at is not None  # Every alert has one.
+    return ListPage(tuple(records), Position(sort_at, seq, severity))
 
 
 def total(
@@ -72,15 +75,15 @@ def counts(session: Session, filters: Filters) -> Counts:
 
 def _keys(
     session: Session, filters: Filters, sort: Sort, after: Position | None, limit: int, reasons_with: ReasonsWith
-) -> list[tuple[Severity | None, object, int]]:
+) -> list[tuple[Severity | None, Any, int]]:
     """(severity where it orders the list, sort_at as it is stored, seq) of the first `limit` alerts."""
     search = Search(session)
     if sort != "severity":
         if sort == "waiting":
             filters = _waiting(filters)
         found = _found(session, search, filters, sort, after, limit, reasons_with)
-        return [(None, moment, seq) for moment, seq in found]
-    keys: list[tuple[Severity | None, object, int]] = []
+        return [(None, at, seq) for at, seq in found]
+    keys: list[tuple[Severity | None, Any, int]] = []
     for severity in reversed(SEVERITIES):
         if filters.severities is not None and severity not in filters.severities:
             continue
@@ -91,7 +94,7 @@ def _keys(
         start = after if after is not None and after.severity == severity else None
         own = replace(filters, severities=[severity])
         found = _found(session, search, own, "newest", start, limit - len(keys), reasons_with)
-        keys += [(severity, moment, seq) for moment, seq in found]
+        keys += [(severity, at, seq) for at, seq in found]
         if len(keys) >= limit:
             break
     return keys
@@ -167,11 +170,15 @@ def _moved(moment: datetime, by_s: float) -> datetime:
 
 
 class _Facet:
-    __slots__ = ("camera", "folded")
+    __slots__ = ("_names", "camera")
 
     def __init__(self, names: Sequence[str]) -> None:
         self.camera = names[0]
-        self.folded = [folded(name) for name in names]
+        self._names = names
+
+    @property
+    def folded(self) -> list[str]:
+        return [folded(name) for name in self._names]
 
 
 def _names_of(filters: Filters) -> Mapping[str, Sequence[str] | None]:
@@ -180,15 +187,13 @@ def _names_of(filters: Filters) -> Mapping[str, Sequence[str] | None]:
 
 
 def _facets(session: Session, filters: Filters) -> dict[int, _Facet]:
-    columns = [getattr(AlertFacetRow, name) for name in _NAMES]
-    chosen = select(AlertFacetRow.seq, *columns)
-    for column, given in zip(columns, _names_of(filters).values(), strict=True):
+    search = Search(session)
+    where, values = [""], dict[str, Any]()
+    for name, given in _names_of(filters).items():
         if given is not None:
-            chosen = chosen.where(column.in_(given))
-    return {seq: _Facet(names) for seq, *names in session.execute(chosen)}
-
-
-def _moment(stored: object) -> datetime:
-    if isinstance(stored, datetime):
-        return stored.astimezone(UTC)
-    return datetime.fromisoformat(str(stored)).replace(tzinfo=UTC)
+            condition, value = search.among(f"f.{name}", name, given)
+            where.append(condition)
+            values[name] = value
+    statement = f"SELECT f.seq, {', '.join(f'f.{name}' for name in _NAMES)} FROM alert_facet f WHERE true"
+    found = at_once(session, statement + " AND ".join(where), 1 + len(_NAMES), values)
+    return {seq: _Facet(names) for seq, *names in found}

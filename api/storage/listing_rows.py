@@ -1,62 +1,86 @@
-"""Alerts of a page as records, read in four statements whatever their number, without objects of the tables."""
+"""Alerts of a page as records, read in four statements whatever their number, without objects of the tables.
+
+SQLite hands over row by row, and its driver lets other threads go first before each: there, a statement's rows come as
+one JSON text.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, select
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.alerts import Alert, Clip
 from api.records import Record
-from api.storage.tables import AlertRow, ClipRow, EventRow, IncidentRow
 
-_ALERT = (
-    "alert_id", "camera", "rule", "kind", "severity", "zone", "line", "state", "start_s", "end_s", "first_raised_s",
-    "started_at", "ended_at", "first_raised_at", "run", "drill", "version", "seen_at", "seen_by", "acknowledged_at",
-    "acknowledged_by", "assignee", "closed_at", "closed_by", "reopened", "reason", "note", "snapshot",
+_MOMENTS = (
+    "started_at", "ended_at", "first_raised_at", "seen_at", "acknowledged_at", "closed_at", "received_at",
 )  # fmt: skip
-_BESIDE = ("label", "measured", "received_at", "media", "media_note")
-_SEQS: BindParameter[int] = bindparam("seqs", expanding=True)
-_alert, _event, _clip, _incident = (row.__table__ for row in (AlertRow, EventRow, ClipRow, IncidentRow))
-_ALERTS = select(
-    _alert.c.seq, _alert.c.incident_seq, *(_alert.c[name] for name in _ALERT), *(_alert.c[name] for name in _BESIDE)
-).where(_alert.c.seq.in_(_SEQS))
-_EVENTS = (
-    select(_event.c.alert_seq, _event.c.event_id)
-    .where(_event.c.alert_seq.in_(_SEQS))
-    .order_by(_event.c.alert_seq, _event.c.seq)
-)
+_PLAIN = (
+    "alert_id", "camera", "rule", "kind", "severity", "zone", "line", "state", "start_s", "end_s", "first_raised_s",
+    "run", "version", "seen_by", "acknowledged_by", "assignee", "closed_by", "reopened", "reason", "note", "snapshot",
+)  # fmt: skip
+_BESIDE = ("label", "media", "media_note")
+_NAMES = (*_MOMENTS, *_PLAIN, *_BESIDE)
+_ALERTS = (
+    "SELECT a.seq, i.incident_id, a.measured, a.drill, " + ", ".join(f"a.{name}" for name in _NAMES) + " "
+    "FROM alert a LEFT JOIN incident i ON i.seq = a.incident_seq WHERE a.seq {among}"
+)  # fmt: skip
+_EVENTS = "SELECT e.alert_seq, e.event_id FROM event e WHERE e.alert_seq {among} ORDER BY e.alert_seq, e.seq"
 _CLIPS = (
-    select(_clip.c.alert_seq, _clip.c.path, _clip.c.from_s, _clip.c.to_s, _clip.c.original, _clip.c.shortfall_s)
-    .where(_clip.c.alert_seq.in_(_SEQS))
-    .order_by(_clip.c.alert_seq, _clip.c.part)
+    "SELECT c.alert_seq, c.path, c.from_s, c.to_s, c.original, c.shortfall_s FROM clip c WHERE c.alert_seq {among} "
+    "ORDER BY c.alert_seq, c.part"
 )
-_INCIDENTS = select(_incident.c.seq, _incident.c.incident_id).where(_incident.c.seq.in_(_SEQS))
-_END = 2 + len(_ALERT)
+_AMONG = {"sqlite": "IN (SELECT value FROM json_each(:seqs))", "postgresql": "= ANY(:seqs)"}
 
 
 def records_of(session: Session, seqs: Sequence[int]) -> list[Record]:
     """In the order of `seqs`, without their events' bodies and changes."""
     if not seqs:
         return []
-    chosen = {"seqs": list(seqs)}
     events: dict[int, list[str]] = defaultdict(list)
-    for seq, event_id in session.execute(_EVENTS, chosen):
+    for seq, event_id in _read(session, _EVENTS, 2, seqs):
         events[seq].append(event_id)
     clips: dict[int, list[Clip]] = defaultdict(list)
-    for seq, *clip in session.execute(_CLIPS, chosen):
+    for seq, *clip in _read(session, _CLIPS, 6, seqs):
         clips[seq].append(Clip(*clip))
-    rows = {row[0]: row for row in session.execute(_ALERTS, chosen)}
-    grouped = {row[1] for row in rows.values()} - {None}
-    incidents = {seq: of for seq, of in session.execute(_INCIDENTS, {"seqs": list(grouped)})} if grouped else {}
-    records = []
-    for seq in seqs:
-        row = rows[seq]
-        alert = Alert(
-            **dict(zip(_ALERT, row[2:_END], strict=True)), event_ids=tuple(events[seq]), clips=tuple(clips[seq])
-        )
-        beside = dict(zip(_BESIDE, row[_END:], strict=True))
-        records.append(Record(alert, **beside, incident_id=incidents.get(row[1])))
-    return records
+    found = {}
+    for seq, incident_id, measured, drill, *values in _read(session, _ALERTS, 4 + len(_NAMES), seqs):
+        value = dict(zip(_NAMES, values, strict=True))
+        for name in _MOMENTS:
+            value[name] = moment(value[name])
+        beside = {name: value.pop(name) for name in (*_BESIDE, "received_at")}
+        alert = Alert(**value, drill=bool(drill), event_ids=tuple(events[seq]), clips=tuple(clips[seq]))
+        measures = json.loads(measured) if isinstance(measured, str) else measured
+        found[seq] = Record(alert, measured=measures, incident_id=incident_id, **beside)
+    return [found[seq] for seq in seqs]
+
+
+def at_once(session: Session, statement: str, columns: int, values: dict[str, Any]) -> Iterable[Sequence[Any]]:
+    """The rows of a statement."""
+    if session.get_bind().dialect.name != "sqlite":
+        return session.execute(text(statement), values)
+    names = ", ".join(f"c{n}" for n in range(columns))
+    whole = f"WITH r({names}) AS ({statement}) SELECT json_group_array(json_array({names})) FROM r"
+    rows: list[list[Any]] = json.loads(session.execute(text(whole), values).scalar_one())
+    return rows
+
+
+def moment(stored: Any) -> datetime | None:
+    """A moment as drivers give it; SQLite has text."""
+    if stored is None:
+        return None
+    if isinstance(stored, datetime):
+        return stored.astimezone(UTC)
+    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+
+
+def _read(session: Session, statement: str, columns: int, seqs: Sequence[int]) -> Iterable[Sequence[Any]]:
+    dialect = session.get_bind().dialect.name
+    chosen = json.dumps(list(seqs)) if dialect == "sqlite" else list(seqs)
+    return at_once(session, statement.format(among=_AMONG[dialect]), columns, {"seqs": chosen})

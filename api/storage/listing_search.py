@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.records import Filters
+from api.storage.listing_rows import at_once
 
 WALKED = 500
 """Alerts that are looked at in the order of the list, before cells are asked for."""
@@ -140,10 +141,8 @@ class Search:
         """The cells that are not empty, with their number of alerts."""
         only = Wanted(wanted.facets, wanted.states, wanted.severities)
         where, values = self._conditions(only)
-        rows = self._session.execute(
-            text(f"SELECT a.facet_seq, a.state, a.severity, a.number FROM alert_count a WHERE a.number > 0{where}"),
-            values,
-        )
+        statement = f"SELECT a.facet_seq, a.state, a.severity, a.number FROM alert_count a WHERE a.number > 0{where}"
+        rows = at_once(self._session, statement, 4, values)
         return {(facet, state, severity): number for facet, state, severity, number in rows}
 
     def _walk(self, wanted: Wanted, limit: int, looked: int) -> list[Key]:
@@ -237,10 +236,10 @@ class Search:
                 f"CROSS JOIN LATERAL (SELECT a.sort_at, a.seq FROM alert a WHERE {same}{where}{after} {order}) b"
             )
             parameters |= {f"k{n}": [cell[n] for cell in tuples] for n in range(len(index.types))}
-        return [(number, moment, seq) for number, moment, seq in self._session.execute(text(statement), parameters)]
+        return [(number, at, seq) for number, at, seq in at_once(self._session, statement, 3, parameters)]
 
     def _keys(self, statement: str, values: dict[str, Any]) -> list[Key]:
-        return [(moment, seq) for moment, seq in self._session.execute(text(statement), values)]
+        return [(at, seq) for at, seq in at_once(self._session, statement, 2, values)]
 
     @staticmethod
     def _nothing(wanted: Wanted) -> bool:
@@ -257,9 +256,8 @@ class Search:
         ):  # fmt: skip
             if given is None:
                 continue
-            among = f"IN (SELECT value FROM json_each(:{column}))" if self.sqlite else f"= ANY(:{column})"
-            parts.append(f"a.{column} {among}")
-            values[column] = json.dumps(list(given)) if self.sqlite else list(given)
+            condition, values[column] = self.among(f"a.{column}", column, given)
+            parts.append(condition)
         if wanted.drill is not None:
             is_drill = "a.drill = 1" if self.sqlite else "a.drill"
             parts.append(is_drill if wanted.drill else f"NOT ({is_drill})")
@@ -270,6 +268,12 @@ class Search:
             parts.append("a.started_at < :until")
             values["until"] = self.moment(wanted.until)
         return " AND ".join(parts), values
+
+    def among(self, column: str, name: str, given: Sequence[Any]) -> tuple[str, Any]:
+        """The condition that a column is one of these, and the value of its parameter."""
+        if self.sqlite:
+            return f"{column} IN (SELECT value FROM json_each(:{name}))", json.dumps(list(given))
+        return f"{column} = ANY(:{name})", list(given)
 
     def _bounds(self, span: Span, sort_at: str, seq: str) -> tuple[str, dict[str, Any]]:
         parts, values = [""], dict[str, Any]()
