@@ -93,7 +93,24 @@ def _completed(document: Document, routes: Sequence[BaseRoute]) -> Document:
             _deprecated(operation, calls)
             _parameters(operation)
             _headers(operation, components.get("schemas", {}))
-    return document
+    return dict(_with_whole_enums(document))
+
+
+def _with_whole_enums(node: Any) -> Any:
+    """Texts that are one of several sets are one of all of them: clients otherwise get a type for each set."""
+    if isinstance(node, list):
+        return [_with_whole_enums(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {name: _with_whole_enums(item) for name, item in node.items()}
+    options = node.get("anyOf", ())
+    sets = [option for option in options if option.get("type") == "string" and "enum" in option]
+    if len(sets) > 1:
+        whole = {"type": "string", "enum": [word for option in sets for word in option["enum"]]}
+        rest = [option for option in options if option not in sets]
+        del node["anyOf"]
+        node = {**node, "anyOf": [whole, *rest]} if rest else {**whole, **node}
+    return node
 
 
 def _guarded(operation: Document, method: str, calls: Sequence[Any]) -> None:
