@@ -32,19 +32,43 @@ Permission = Literal[
     "metrics.read",
     "site.read",
 ]
+MEANINGS: Mapping[Permission, str] = {
+    "alerts.read": "see alerts, their pictures and clips, incidents, and the live stream",
+    "alerts.handle": "acknowledge, claim, hand over one's own, close, note",
+    "alerts.reopen": "open a closed alert again",
+    "alerts.assign_others": "take an alert from one guard and give it to another",
+    "incidents.write": "put alerts together, write up and close incidents",
+    "cameras.read": "see the cameras, how they are doing and their last pictures",
+    "cameras.live": "look through a camera now",
+    "inputs.write": "tell rules something from outside the picture, such as one authorised passage",
+    "arming.read": "see which rules are armed",
+    "arming.write": "set a profile, arm and disarm rules",
+    "journal.read": "read and export the journal of who did what, have its head signed",
+    "users.read": "see who may log in and what they may do",
+    "users.write": "make, change, disable and unlock users, reset passwords",
+    "tokens.own": "make, see and revoke one's own API tokens",
+    "tokens.all": "see and revoke everybody's API tokens",
+    "webhooks.read": "see which programs are told what, and whether it arrived",
+    "webhooks.write": "make and change webhooks, replay what did not arrive",
+    "metrics.read": "read numbers about the service and about response times",
+    "site.read": "know the site's name, time zone and language, and this API's document",
+}
 ROLES: tuple[Role, ...] = get_args(Role)
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 _SEE: frozenset[Permission] = frozenset({"alerts.read", "cameras.read", "cameras.live", "arming.read", "site.read"})
-_GUARD: frozenset[Permission] = _SEE | {"alerts.handle", "incidents.write", "tokens.own"}
+_GUARD: frozenset[Permission] = _SEE | {"alerts.handle", "incidents.write"}
 _SUPERVISOR: frozenset[Permission] = _GUARD | {
     "alerts.reopen", "alerts.assign_others", "arming.write", "inputs.write", "users.read", "metrics.read",
+    "tokens.own",
 }  # fmt: skip
 PERMISSIONS_OF: Mapping[Role, frozenset[Permission]] = {
     "guard": _GUARD,
     "supervisor": _SUPERVISOR,
     "administrator": frozenset(PERMISSIONS),
-    "auditor": frozenset({"alerts.read", "arming.read", "site.read", "journal.read", "users.read", "webhooks.read"}),
+    "auditor": frozenset(
+        {"alerts.read", "arming.read", "site.read", "journal.read", "users.read", "webhooks.read", "metrics.read"}
+    ),
     "integrator": frozenset(
         {"alerts.read", "alerts.handle", "cameras.read", "cameras.live", "inputs.write", "arming.read", "arming.write",
          "webhooks.read", "webhooks.write", "metrics.read", "site.read", "tokens.own"}
