@@ -17,6 +17,7 @@ import { currentLanguage, loadWords, moment, say, setLanguage, timeZone, word } 
 
 // At once, before anything is loaded: a password may stand in the address bar.
 takeFragment();
+addEventListener("hashchange", takeFragment);
 
 let shownCameras = "";
 const live = new Live({ address: "api/v1/stream", refresh, show: showConnection });
@@ -171,7 +172,7 @@ async function start() {
   drawFrame();
   drawDetail();
   setInterval(tick, 1000);
-  startCameras().then(() => drawFilters(knownCameras()));
+  startCameras().then(() => drawFilters(knownCameras())).catch(() => {});
   live.start();
   $("list").focus();
 }

@@ -75,7 +75,7 @@ function openLive(name) {
   $("camera-note").textContent = status(camera)[1];
   if (may("cameras.live")) {
     const picture = el("img", { src: address(name, "live"), alt: say("live_of", { camera: name }) });
-    picture.addEventListener("error", () => { $("camera-picture").replaceChildren(el("p", { className: "empty" }, say("no_live"))); });
+    picture.addEventListener("error", () => picture.replaceWith(el("p", { className: "empty" }, say("no_live"))));
     $("camera-picture").replaceChildren(picture);
   } else $("camera-picture").replaceChildren(el("p", { className: "empty" }, say("no_live")));
   $("camera").showModal();
@@ -89,8 +89,9 @@ export function startCameras() {
   });
   // Without a picture to show, the server need not send any.
   $("camera").addEventListener("close", () => {
-    for (const image of $("camera-picture").querySelectorAll("img")) image.removeAttribute("src");
+    const pictures = [...$("camera-picture").querySelectorAll("img")];
     $("camera-picture").replaceChildren();
+    for (const picture of pictures) picture.removeAttribute("src");
   });
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") look(); });
   return look();

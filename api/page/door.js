@@ -13,8 +13,9 @@ let entered = () => {};
 
 // Reads the fragment and takes it out of the address bar and the history at once.
 export function takeFragment() {
+  if (!location.hash) return;
   const parts = new URLSearchParams(location.hash.slice(1));
-  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  history.replaceState(null, "", location.pathname + location.search);
   given.user = parts.get("user") ?? "";
   given.password = parts.get("password") ?? "";
   if (door.open && door.form === "log-in" && given.password) {
@@ -256,7 +257,6 @@ export function listenAtDoor(then) {
     return error.code === "password_change_required"
       ? opened({ form: "new-password", why: "one_time" }) : opened({ form: "log-in", why: "session_over" });
   });
-  addEventListener("hashchange", takeFragment);
   $("log-in").addEventListener("submit", logIn);
   $("new-password").addEventListener("submit", choosePassword);
   for (const name of ["password-1", "password-2"]) $(name).addEventListener("input", judge);

@@ -119,7 +119,7 @@ export function drawList() {
   page.items.forEach((alert, at) => {
     const selected = alert.alert_id === page.selected;
     const marked = page.marked.has(alert.alert_id);
-    const looks = JSON.stringify([alert, selected, marked, currentLanguage()]);
+    const looks = JSON.stringify([alert, selected, marked, page.names[alert.assignee], currentLanguage()]);
     let row = rows.get(alert.alert_id);
     rows.delete(alert.alert_id);
     if (!row || row.dataset.looks !== looks) {
