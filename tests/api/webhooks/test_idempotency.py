@@ -244,3 +244,20 @@ def test_a_kill_between_deed_and_answer_never_makes_the_repeat_act_twice(
                 assert (answer.status_code, error["code"]) == (409, "already_done")
                 (did,) = error["details"]["did"]
                 assert (did["subject"], did["subject_id"], did["action"]) == ("alert", ALERT, "note")
+
+
+def test_the_page_names_every_answer(guard: TestClient) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/idempotency.md").read_text()
+    for code in ("conflict", "request_in_progress", "already_done"):
+        assert f"409 `{code}`" in page
+    document = client_document(guard)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            taken = any(one.get("name") == "Idempotency-Key" for one in operation.get("parameters", []))
+            writes = method in ("post", "put", "patch", "delete") and operation["security"] != []
+            assert taken == writes, (method, path)
+
+
+def client_document(client: TestClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/api/v1/openapi.json").json()
+    return found
