@@ -36,6 +36,7 @@ Topics = Annotated[list[Topic], Field(min_length=1, max_length=len(TOPICS))]
 Cameras = Annotated[
     list[Name] | None,
     Field(
+        min_length=1,
         max_length=1000,
         description="Only what concerns these cameras; null: everything that the caller may see, also what concerns "
         "no camera, such as incidents.",

@@ -61,7 +61,7 @@ def test_a_webhook_is_made_changed_and_removed(admin: TestClient) -> None:
 @pytest.mark.parametrize(
     "change",
     [{"topics": []}, {"topics": ["alert.raise"]}, {"topics": ["*"]}, {"url": "https://"}, {"name": ""},
-     {"url": "http://192.0.2.1/x"}, {"cameras": [""]}, {"secret": "mine"}, {"url": "https://[fd00::1]/"}],
+     {"url": "http://192.0.2.1/x"}, {"cameras": [""]}, {"cameras": []}, {"secret": "mine"}, {"url": "https://[fd00::1]/"}],
 )  # fmt: skip
 def test_what_is_not_acceptable_is_refused(admin: TestClient, change: dict[str, object]) -> None:
     assert admin.post(HOOKS, json=BODY | change).status_code == 422
