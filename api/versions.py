@@ -9,7 +9,8 @@ from fastapi import Header
 
 from api.errors import InvalidError, PreconditionRequiredError
 
-_TAG = re.compile(r'"([0-9]{1,10})"')
+# A proxy that compresses answers marks their tags as weak; the version in them is the same.
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,10})"')
 IfMatch = Annotated[
     str | None,
     Header(

@@ -191,8 +191,10 @@ def test_a_write_says_what_it_looked_at(client: TestClient, alert_path: str) -> 
             client.post(f"{alert_path}/{name}", json=body, headers={"if-match": '"9"'}), 409, "stale_version"
         )
         assert stale["details"] == {"expected": 9, "found": 1}, "stale, even where it would be illegal, too"
-    for tag in ("1", 'W/"1"', '"1", "2"', '"x"', ""):
+    for tag in ("1", '"1", "2"', '"x"', '"-1"', ""):
         refused(client.post(f"{alert_path}/claim", json={}, headers={"if-match": tag}), 422, "invalid_request")
+    weak = client.post(f"{alert_path}/claim", json={}, headers={"if-match": 'W/"9"'})
+    refused(weak, 409, "stale_version")
     both = client.post(f"{alert_path}/claim", json={"version": 2}, headers={"if-match": '"1"'})
     refused(both, 422, "invalid_request")
     assert client.post(f"{alert_path}/claim", json={}, headers={"if-match": "*"}).status_code == 200
