@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from api.access.authenticate import COOKIE
@@ -156,7 +156,9 @@ def complaint(whole: Whole, route: Guarded, caller: Caller) -> str | None:
     if route.method == "WEBSOCKET":
         status, error = handshake(whole, path, caller)
     else:
-        with TestClient(whole.app, base_url=ADDRESS, headers=caller.headers, raise_server_exceptions=False) as client:
+        with TestClient(
+            whole.app, base_url=ADDRESS, headers=dict(caller.headers), raise_server_exceptions=False
+        ) as client:
             body = {} if route.method in ("POST", "PUT", "PATCH") else None
             answer = client.request(
                 route.method, path, json=body, params=ENDLESS.get(route.path), follow_redirects=False
@@ -189,13 +191,15 @@ def expectation(route: Guarded, caller: Caller) -> int:
 
 def handshake(whole: Whole, path: str, caller: Caller) -> tuple[int, dict[str, Any]]:
     """(status, details as of a guard) of a WebSocket: it closes with 4000 and the status, or says something."""
-    with TestClient(whole.app, base_url=ADDRESS, headers=caller.headers) as client:
+    with TestClient(whole.app, base_url=ADDRESS, headers=dict(caller.headers)) as client:
         try:
-            with client.websocket_connect(path) as socket:
+            with client.websocket_connect(f"{ADDRESS.replace('http', 'ws')}{path}") as socket:
                 if not caller.headers:
-                    socket.send_json({"token": "gw_0000_none"})
+                    socket.send_text('{"token": "gw_0000_none"}')
                 socket.receive_text()
                 return 200, {}
+        except WebSocketDenialResponse as refused:
+            return refused.status_code, refused.json()["error"]
         except WebSocketDisconnect as closed:
             return closed.code - 4000, {"details": {"role": ""}}
 
