@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 from api.access.authenticate import COOKIE
 from api.access.principal import Principal
 from api.access.requiring import Public, Requires, requires
+from api.contract_examples import BODIES
 from api.contract_words import CODES, INTRODUCTION, TAGS, codes_as_table
 from api.deprecation import Deprecated
 from api.failures import documented
@@ -92,6 +93,7 @@ def _completed(document: Document, routes: Sequence[BaseRoute]) -> Document:
             _repeatable(operation, method.lower(), calls)
             _deprecated(operation, calls)
             _parameters(operation)
+            _example(operation)
             _headers(operation, components.get("schemas", {}))
     return dict(_with_whole_enums(document))
 
@@ -143,6 +145,12 @@ def _deprecated(operation: Document, calls: Sequence[Any]) -> None:
             for answer in (value for status, value in operation["responses"].items() if status < "400"):
                 names = ("Deprecation", "Sunset", *(("Link",) if call.successor else ()))
                 answer.setdefault("headers", {}).update({name: {"schema": {"type": "string"}} for name in names})
+
+
+def _example(operation: Document) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None and operation["operationId"] in BODIES:
+        body["example"] = dict(BODIES[operation["operationId"]])
 
 
 def _parameters(operation: Document) -> None:

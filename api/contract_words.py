@@ -10,11 +10,11 @@ that a program needs to work with it.
 
 ## Who calls
 
-Programs send `Authorization: Bearer gw_...`, a token that `POST /api/v1/tokens` (or `gatewatch users token`) gives
-once. Browsers log in with `POST /api/v1/session` and keep a cookie; what they change needs the header
-`X-CSRF-Token` with the value that `GET /api/v1/session` gives. Each operation names the permission that it needs
-(`x-permission`); `public` needs no log-in, `any` any caller who is logged in. Callers who are limited to some
-cameras see and do nothing about others: these answer 404, as what does not exist.
+Programs send `Authorization: Bearer gw_...`, a token: somebody logs in and makes it with `POST /api/v1/tokens`,
+which tells it once. Browsers log in with `POST /api/v1/session` and keep a cookie; what they change needs the
+header `X-CSRF-Token` with the value that `GET /api/v1/session` gives. Each operation names the permission that it
+needs (`x-permission`): `public` needs no log-in, `any` no more than that. Callers who are limited to some cameras
+see and do nothing about others: these answer 404, as what does not exist.
 
 ## Requests and answers
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
+from api.contract_examples import BODIES
 from api.contract_words import CODES, TAGS
 from tests.api.whole import Whole, whole_site
 
@@ -147,6 +149,24 @@ def test_every_operation_says_what_an_integrator_must_know(document: dict[str, A
     assert not missing, "\n".join(missing)
     ids = [operation["operationId"] for _, operation in operations_of(document)]
     assert len(ids) == len(set(ids))
+
+
+def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
+    wrong, named = [], set()
+    for name, operation in operations_of(document):
+        if "requestBody" not in operation:
+            continue
+        named.add(operation["operationId"])
+        content = operation["requestBody"]["content"]["application/json"]
+        schema = {**content["schema"], "components": document["components"]}
+        found = (
+            list(jsonschema_rs.validator_for(schema).iter_errors(content["example"]))
+            if "example" in content
+            else ["no example"]
+        )
+        wrong += [f"{name}: {error}" for error in found]
+    assert not wrong
+    assert named == set(BODIES)
 
 
 def test_every_tag_and_scheme_is_described(document: dict[str, Any]) -> None:
