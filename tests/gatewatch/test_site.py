@@ -33,6 +33,10 @@ cameras:
   101:
     source: recordings/a.mp4
     detector: motion
+alerts:
+  reasons:
+    - {code: gardener, verdicts: [resolved, false_alarm], label: {en: Gardener, zh-CN: 园丁}}
+    - {code: other, verdicts: [resolved, drill], label: {zh-CN: 另外}, needs_note: true}
 """
 
 
@@ -52,6 +56,14 @@ def test_the_values_arrive(site: Site) -> None:
     assert gate.rules[0].labels == ("person",)
     assert site.schedules["night"][0].from_ == "22:00"
     assert list(site.cameras) == ["北门-1", "101"]
+
+
+def test_own_reasons_come_before_the_built_in_ones_and_may_replace_them(site: Site) -> None:
+    reasons = list(site.reasons)
+    assert [reason.code for reason in reasons][:3] == ["gardener", "other", "intruder"]
+    assert [reason.code for reason in reasons].count("other") == 1
+    assert reasons[1].label == {"en": "另外", "zh-CN": "另外"}, "one language stands in for the other"
+    assert site.reasons.get("gardener", "drill") is None
 
 
 def test_a_camera_overrides_single_keys_of_the_detector(site: Site) -> None:
