@@ -35,6 +35,7 @@ POLL_S = 30.0
 """How often a lane looks by itself: another process may have written to the database."""
 STORE_AGAIN_S = 1.0
 HOUSEKEEPING_S = 3600.0
+GRACE_S = 2.0
 DONE_KEPT = timedelta(days=30)
 RESOLVERS = 8
 _T = TypeVar("_T")
@@ -84,7 +85,7 @@ class Sender:
         self._ready.wait()
 
     def close(self) -> None:
-        """Breaks off what is being sent; it is sent again after the next start."""
+        """Waits a moment for what is being sent; what is broken off then is sent again after the next start."""
         if self._thread is None:
             return
         self._call(self._stop.set)
@@ -121,7 +122,12 @@ class Sender:
         try:
             await self._stop.wait()
         finally:
-            tasks += [lane.task for lane in self._lanes.values() if lane.task is not None]
+            lanes = [lane.task for lane in self._lanes.values() if lane.task is not None]
+            for lane in self._lanes.values():
+                lane.event.set()
+            if lanes:
+                await asyncio.wait(lanes, timeout=GRACE_S)
+            tasks += lanes
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -157,7 +163,7 @@ class Sender:
 
     async def _serve(self, seq: int, lane: _Lane) -> None:
         """One lane, for as long as there is its webhook."""
-        while True:
+        while not self._stop.is_set():
             lane.event.clear()
             lane.changed = False
             hook, messages, due_at = await self._persist(partial(fetch, self._ledger, seq))
@@ -166,9 +172,9 @@ class Sender:
             for message in messages:
                 attempt = await self._attempt(hook, message)
                 go_on = await self._kept(attempt)
-                if not go_on or lane.changed:
+                if not go_on or lane.changed or self._stop.is_set():
                     break
-            if not messages:
+            if not messages and not self._stop.is_set():
                 wait_s = POLL_S if due_at is None else (due_at - self._ledger.now()).total_seconds()
                 await _waited(lane.event, min(max(wait_s, 0.01), POLL_S))
 

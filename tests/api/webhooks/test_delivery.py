@@ -14,7 +14,7 @@ import pytest
 from api.delivery import Timings
 from api.errors import ConflictError
 from api.journal import Actor
-from api.posting import retry_after_s
+from api.posting import Limits, retry_after_s
 from api.services import Services, open_services
 from api.storage.ledger import entries_after
 from api.webhooks import Delivery, Webhook
@@ -366,3 +366,31 @@ def test_whoever_mends_a_target_does_not_wait_for_the_next_try(database: str, me
         assert down.held_until is not None
         services.webhooks.change(made.webhook_id, ADMIN, WANG, {"url": target.url}, 1)
         assert [one.json["subject_id"] for one in target.wait(3)] == ids
+
+
+def test_a_stop_waits_for_the_message_that_is_on_its_way(database: str, media: Path) -> None:
+    came, answer = threading.Event(), threading.Event()
+
+    def reply(_: Received, __: BaseHTTPRequestHandler) -> int:
+        came.set()
+        answer.wait(10)
+        return 200
+
+    patient = quick(limits=Limits(5.0, 5.0, 0.1))
+    with receiver(reply) as served:
+        with open_services(database, media_dir=media, sending=patient) as services:
+            made, _ = hook(services, served.url, "alert.raised")
+            raise_alerts(services, 2)
+            services.webhooks.start()
+            assert came.wait(10)
+            closing = threading.Thread(target=services.webhooks.close)
+            closing.start()
+            answer.set()
+            closing.join()
+            assert services.webhooks.get(made.webhook_id, ADMIN).pending == 1
+        with open_services(database, media_dir=media, sending=patient) as services:
+            services.webhooks.start()
+            first, second = served.wait(2)
+            until(services, made.webhook_id, pending=0)
+        assert len(served.got) == 2
+        assert first.message_id != second.message_id
