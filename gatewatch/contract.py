@@ -1,8 +1,13 @@
-"""The OpenAPI document of a running site, without running one."""
+"""The OpenAPI document of a running site, without running one.
+
+`python -m gatewatch.contract` writes the table of error codes into `docs/api.md`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -10,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
+from api.contract_words import codes_as_table
 from api.keys import SiteKeys
 from api.services import open_services
 from gatewatch.live_api import add_live_routes
 from gatewatch.live_board import Board
 from gatewatch.version import version
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "api.md"
 
 
 @dataclass(frozen=True)
@@ -36,3 +44,19 @@ def document() -> dict[str, Any]:
 
 def as_text(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def page_with_codes(page: str) -> str:
+    """The page with today's codes between its two marks."""
+    marks = re.compile(r"(<!-- codes: [^>]*-->\n).*?(<!-- end of codes -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}{codes_as_table()}{found[2]}", page)
+
+
+def main() -> None:
+    """Writes the page."""
+    PAGE.write_text(page_with_codes(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(PAGE.name, "written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
