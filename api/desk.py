@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy.orm import Session
 
 from api.access.principal import Principal, Role, permissions_of
-from api.alerts import EXTERNAL, Alert, Clip, Policy, State, joined, joins, opened
+from api.alerts import EXTERNAL, OPEN_STATES, Alert, Clip, Policy, State, joined, joins, opened
 from api.desk_journal import evidence, facts, note_alert, step_taken
 from api.errors import DeskError, InvalidError, NotFoundError
 from api.importing import read_reanalysis
@@ -120,7 +120,7 @@ class Desk:
         if known is not None:
             return store.alert_of(known)
         row = store.latest_of_rule(session, event.camera, event.rule)
-        alert = None if row is None else store.alert_of(row)
+        alert = None if row is None or row.state not in OPEN_STATES else store.alert_of(row)
         if row is not None and alert is not None and joins(alert, event, self._policy, run, drill=drill):
             store.grown(row, joined(alert, event, run))
             action = "joined"

@@ -15,8 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from api.alerts import Alert, opened
-from api.desk_journal import facts, step_taken
+from api.alerts import Alert, Clip, opened
+from api.desk_journal import evidence, facts, step_taken
 from api.journal import GENESIS, SYSTEM, Actor, Entry, Subject, canonical, hash_of, tip_text
 from api.keys import SiteKeys
 from api.lifecycle import VERDICT_OF, Action, Step, act
@@ -27,9 +27,11 @@ from rules.types import Measured, RuleEvent, Severity
 END = datetime(2026, 6, 1, tzinfo=UTC)
 """The newest alert's moment: a fixed one, so that a seeded database can be kept."""
 YEAR = timedelta(days=365)
+FILMED = 0.3
+"""The share of alerts that have a snapshot and a clip; for the others, both have been removed by now."""
 CAMERAS = 60
 GUARDS = tuple(f"guard-{n:02}" for n in range(1, 26))
-VERSION = 1
+VERSION = 2
 """Of what is made here; a kept database of another version is made anew."""
 _PLACES = ("north-gate", "lobby", "car-park", "roof", "东门", "地下车库", "loading-bay", "garden", "西侧围墙", "office")
 _RULES: tuple[tuple[str, str, Severity, str | None, str | None, tuple[str, ...], int], ...] = (
@@ -48,7 +50,7 @@ _REASONS: Mapping[Action, Sequence[str]] = {
     "false_alarm": ("animal", "lighting", "weather", "vegetation", "wrong_object", "rule_setup", "dirty_lens"),
     "drill": ("exercise", "test"),
 }
-_BULK = ("alert", "event", "journal", "alert_note")
+_BULK = ("alert", "event", "clip", "journal", "alert_note")
 
 
 @dataclass(frozen=True)
@@ -158,16 +160,27 @@ class Seeder:
         received = at + timedelta(seconds=1)
         body = event.to_json(None, None)
         entry = self._entry(SYSTEM, "alert", alert.alert_id, "raised", received, facts(alert, [body]), alert)
+        shown = random.random() < FILMED
+        if shown:
+            alert = alert.with_media(
+                snapshot=f"snapshots/{seq}.jpg",
+                clips=[Clip(f"clips/{seq}.mp4", event.start_s - 5.0, event.raised_s + 5.0)],
+            )
+            entry = self._entry(SYSTEM, "alert", alert.alert_id, "evidence", received, evidence(alert), alert)
+            (clip,) = alert.clips
+            self._rows["clip"].append({
+                "alert_seq": seq, "part": 1, "path": clip.path, "original": None, "from_s": clip.from_s,
+                "to_s": clip.to_s, "shortfall_s": 0.0,
+            })  # fmt: skip
         row = _facts(alert) | {
             "seq": seq, "facet_seq": facet_seq, "label": facet.label, "received_at": _moment(received),
             "sort_at": _moment(at), "measured": json.dumps(body["measured"]), "journal_seq": entry.seq,
-            "media": "missing", "media_note": None, "incident_seq": None,
+            "media": "ready" if shown else "missing", "media_note": None, "incident_seq": None,
         }  # fmt: skip
         self._rows["event"].append({
             "seq": seq, "run": "", "event_id": event.event_id, "alert_seq": seq, "raised_s": event.raised_s,
             "raised_at": _moment(at), "body": json.dumps(body, ensure_ascii=False),
         })  # fmt: skip
-        self._rows["alert_note"] += []
         open_still = random.random() < (0.5 if END - at < timedelta(hours=2) else 0.0005)
         if open_still and random.random() < 0.6:
             self._rows["alert"].append(row | _handled(alert))

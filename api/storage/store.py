@@ -105,6 +105,8 @@ def add(session: Session, alert: Alert, first_event: Mapping[str, Any], received
         sort_at=alert.first_raised_at or received_at,
         media="pending",
         media_note=None,
+        events=[],  # Said, so that nobody asks the database for what cannot be there yet.
+        clips=[],
     )
     session.add(row)
     session.flush()
