@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
-from api.audit import Report
+from api.audit import Report, Trust, audit_within
 from api.heads import HEADS_FILE
-from api.keys import SiteKeys
+from api.keys import KEY_FILE, SiteKeys
 from api.services import Services
+from tests.api.databases import KIND, fresh
 from tests.api.journal.lives import audit_of, copy_entry, live, raw, rehash, reopened, shift, sql
 
 FIRST = "alert.north-gate.lawn-loitering.000001"
@@ -22,6 +24,28 @@ HEAD = 9
 LAST = 14
 OLD = "'2020-01-01 00:00:00.000000'"
 Attack = Callable[[Connection], object]
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
+    """The same for all attacks that are undone again."""
+    media = tmp_path_factory.mktemp("lived")
+    with ExitStack() as stack:
+        database = str(media / "alerts.db")
+        if KIND == "postgresql":
+            database = stack.enter_context(fresh(request.getfixturevalue("postgres")))
+        with reopened(database, media) as services:
+            live(services)
+        yield database, media
+
+
+@contextmanager
+def attacked(lived: tuple[str, Path], attack: Attack) -> Iterator[Report]:
+    """What the audit says of the database as the attack leaves it; then it is as it was."""
+    with raw(lived[0]) as connection, connection.begin_nested() as undo:
+        attack(connection)
+        yield audit_within(connection, Trust(SiteKeys.load(lived[1] / KEY_FILE)))
+        undo.rollback()
 
 
 @pytest.fixture
@@ -172,21 +196,21 @@ def test_what_was_not_touched_is_intact(site: tuple[str, Path]) -> None:
 
 
 @pytest.mark.parametrize(("attack", "what", "seq", "part"), [row[1:] for row in ATTACKS], ids=[a[0] for a in ATTACKS])
-def test_the_journal(site: tuple[str, Path], attack: Attack, what: str, seq: int | None, part: str) -> None:
-    with raw(site[0]) as connection:
-        attack(connection)
-    report = audit_of(*site)
-    assert found(report, what, seq, part), report.findings
+def test_the_journal(lived: tuple[str, Path], attack: Attack, what: str, seq: int | None, part: str) -> None:
+    with attacked(lived, attack) as report:
+        assert found(report, what, seq, part), report.findings
 
 
 @pytest.mark.parametrize(
     ("statement", "what", "part"), [row[1:] for row in ALERT_ATTACKS], ids=[row[0] for row in ALERT_ATTACKS]
 )
-def test_an_alert(site: tuple[str, Path], statement: str, what: str, part: str) -> None:
-    with raw(site[0]) as connection:
-        sql(connection, statement)
-    report = audit_of(*site)
-    assert any(f.what == what and part in f.message for f in report.findings), report.findings
+def test_an_alert(lived: tuple[str, Path], statement: str, what: str, part: str) -> None:
+    with attacked(lived, update(statement)) as report:
+        assert any(f.what == what and part in f.message for f in report.findings), report.findings
+
+
+def test_all_attacks_were_undone(lived: tuple[str, Path]) -> None:
+    assert audit_of(*lived).intact
 
 
 def test_an_alert_taken_away(site: tuple[str, Path]) -> None:
