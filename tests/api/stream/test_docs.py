@@ -71,4 +71,3 @@ def test_the_socket_of_the_page_goes_on_where_it_was(tmp_path: Path) -> None:
             message = next(listen(server, token, last))
             assert (message["id"], message["event"]) == (last + 1, "alert.raised")
             last = message["id"]
-        services.feed.end_streams()
