@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from api.alerts import Policy
 from api.app import create_app
 from api.guard import LOCAL_HOSTS
 from api.retention import Retention
-from api.services import open_services
+from api.services import Services, open_services
 from api.streamed import end_streams
 from gatewatch.errors import FrontError, OutputError
 from gatewatch.live_api import add_live_routes
@@ -84,16 +84,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
     with ExitStack() as stack:
         stack.enter_context(only_one_on(options.data))
         sock = stack.enter_context(contextlib.closing(listening(options.host, options.port)))
-        policy = Policy(
-            cooldowns={(name, rule.name): rule.cooldown_s for name, c in site.cameras.items() for rule in c.rules}
-        )
-        database = options.database or options.data / DATABASE
-        services = stack.enter_context(
-            open_services(
-                database, media_dir=options.data, policy=policy, reasons=site.reasons, arming=arming_plan(site),
-                sources=sources(site, os.environ),
-            )
-        )  # fmt: skip
+        services = stack.enter_context(_services(site, options))
         services.ledger.run_alone()
         services.webhooks.start()
         _say_first_login(services.accounts, language, say_line)
@@ -120,10 +111,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         )  # fmt: skip
         stack.enter_context(keeper.running())
         server = stack.enter_context(_serving(app, sock, stop, options.transport))
-        names = ", ".join(site.cameras)
-        say_line(say(language, "starting", cameras=counted(language, len(site.cameras), "camera"), names=names))
-        say_line(say(language, "data", path=options.data))
-        _say_transport(options, lambda key, **values: say_line(say(language, key, **values)))
+        _say_start(site, options, say_line)
         worker.start()
         try:
             say_line(say(language, "page", address=address))
@@ -138,6 +126,33 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
     if stop.failure is not None:
         raise FrontError(stop.failure)
     say_line(say(language, "stopped"))
+
+
+def _services(site: Site, options: RunOptions) -> AbstractContextManager[Services]:
+    policy = Policy(
+        cooldowns={(name, rule.name): rule.cooldown_s for name, c in site.cameras.items() for rule in c.rules}
+    )
+    return open_services(
+        options.database or options.data / DATABASE, media_dir=options.data, policy=policy, reasons=site.reasons,
+        arming=arming_plan(site), sources=sources(site, os.environ),
+    )  # fmt: skip
+
+
+def _say_start(site: Site, options: RunOptions, say_line: Callable[[str], None]) -> None:
+    def tell(key: str, **values: object) -> None:
+        say_line(say(site.language, key, **values))
+
+    cameras = counted(site.language, len(site.cameras), "camera")
+    tell("starting", cameras=cameras, names=", ".join(site.cameras))
+    tell("data", path=options.data)
+    transport = options.transport
+    if options.host not in LOCAL_HOSTS and transport.in_the_open:
+        tell("open", host=options.host)
+    left = CERT_DAYS if transport.cert is None else days_left(transport.cert)
+    if left < 0:
+        tell("cert_over", path=transport.cert)
+    elif left < CERT_DAYS:
+        tell("cert_ends", path=transport.cert, days=left)
 
 
 def _say_first_login(accounts: Accounts, language: str, say_line: Callable[[str], None]) -> None:
@@ -188,17 +203,6 @@ def listening(host: str, port: int) -> socket.socket:
         hint = " (another program uses it; choose one with --port)" if error.errno == errno.EADDRINUSE else ""
         raise FrontError(f"{host}:{port}: cannot be served on: {error.strerror}{hint}.") from None
     return sock
-
-
-def _say_transport(options: RunOptions, say_key: Callable[..., None]) -> None:
-    transport = options.transport
-    if options.host not in LOCAL_HOSTS and transport.in_the_open:
-        say_key("open", host=options.host)
-    left = CERT_DAYS if transport.cert is None else days_left(transport.cert)
-    if left < 0:
-        say_key("cert_over", path=transport.cert)
-    elif left < CERT_DAYS:
-        say_key("cert_ends", path=transport.cert, days=left)
 
 
 def _hosts(options: RunOptions) -> tuple[str, ...]:

@@ -20,6 +20,36 @@ gatewatch run site.yaml --host 0.0.0.0 --allow-host gate.example.com --tls-cert 
 Passwords of cameras come from the environment: ${NAME} in the site file is the variable NAME."""
 
 
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="FILE|URL",
+        envvar="GATEWATCH_DATABASE",
+        show_default=False,
+        help="Where alerts are kept: an SQLite file (default: in DIR) or postgresql://user:password@host/name; "
+        "an address with a password is better given by the variable.",
+    ),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option("--tls-cert", metavar="FILE", envvar="GATEWATCH_TLS_CERT", help="Certificate chain (PEM): HTTPS."),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option("--tls-key", metavar="FILE", envvar="GATEWATCH_TLS_KEY", help="Its key (PEM, no passphrase)."),
+]
+BehindProxy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--behind-proxy",
+        metavar="ADDRESS",
+        envvar="GATEWATCH_BEHIND_PROXY",
+        help="Address or network of a proxy that does TLS and whose X-Forwarded-For and -Proto hold; repeatable.",
+    ),
+]
+
+
 @app.command(epilog=EPILOG)
 def run(
     site: Annotated[Path, typer.Argument(metavar="SITE.yaml", help="Site file.", show_default=False)],
@@ -27,17 +57,7 @@ def run(
         Path,
         typer.Option("--data", metavar="DIR", envvar="GATEWATCH_DATA", help="Folder for alerts, snapshots and clips."),
     ] = Path("gatewatch-data"),
-    database: Annotated[
-        str | None,
-        typer.Option(
-            "--database",
-            metavar="FILE|URL",
-            envvar="GATEWATCH_DATABASE",
-            show_default=False,
-            help="Where alerts are kept: an SQLite file (default: in DIR) or postgresql://user:password@host/name; "
-            "an address with a password is better given by the variable.",
-        ),
-    ] = None,
+    database: Database = None,
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Where to serve; beyond this machine, give TLS files too.")
     ] = "127.0.0.1",
@@ -46,23 +66,9 @@ def run(
         list[str] | None,
         typer.Option("--allow-host", metavar="NAME", help="A further name by which browsers may call; repeatable."),
     ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option("--tls-cert", metavar="FILE", envvar="GATEWATCH_TLS_CERT", help="Certificate chain (PEM): HTTPS."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option("--tls-key", metavar="FILE", envvar="GATEWATCH_TLS_KEY", help="Its key (PEM, no passphrase)."),
-    ] = None,
-    behind_proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--behind-proxy",
-            metavar="ADDRESS",
-            envvar="GATEWATCH_BEHIND_PROXY",
-            help="Address or network of a proxy that does TLS and whose X-Forwarded-For and -Proto hold; repeatable.",
-        ),
-    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    behind_proxy: BehindProxy = None,
     ring_mb: Annotated[
         int,
         typer.Option("--ring-mb", metavar="N", min=4, max=4096, help="Memory for each camera's newest footage, in MB."),
