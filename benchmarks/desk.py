@@ -74,6 +74,8 @@ def run(
     alerts: int = 1_000_000,
     seconds: float = SECONDS,
     saturation: bool = True,
+    audit: bool = False,
+    plans: Path | None = None,
     say: Say = _quiet,
 ) -> dict[str, Any]:
     """`database`: sqlite, postgresql (a server of its own) or the address of an empty PostgreSQL database.
@@ -93,14 +95,41 @@ def run(
             say(f"{READERS} readers, {ARRIVALS_PER_S:g} alerts/s, {seconds:g} s ...")
             answers, told = measure(server, deep, READERS, ARRIVALS_PER_S, seconds)
             result = summary(answers, told, ARRIVALS_PER_S * seconds)
-            result["order_kept"] = not (answers.wrong or deep.wrong(answers))
-            result["found_wrong"] = answers.wrong[:3]
+            wrong = [*answers.wrong, *deep.wrong(answers)]
+            result["out_of_order"], result["found_wrong"] = len(wrong), wrong[:3]
+            result["lost"] = deep.missing(told["taken"]) + told["failures"]
             if saturation:
                 result["saturation"] = saturate(server, deep, say)
-        result["lost"] = deep.missing(told["taken"])
+        if plans is not None:
+            plans.write_text(_plans(address), encoding="utf-8")
+        if audit:
+            say("audit ...")
+            result["audit"] = _audit(address, folder)
     return {
         "alerts": alerts, "readers": READERS, "arrivals_per_s": ARRIVALS_PER_S, "seconds": seconds,
         "pages_deep": deep.depth, "prepared_s": round(prepared_s, 1), "database_bytes": seeded.stat().st_size, **result,
+    }  # fmt: skip
+
+
+def _plans(address: str) -> str:
+    from benchmarks.desk_plans import written
+
+    engine = open_database(address)
+    try:
+        written(engine)  # Once for the caches.
+        return written(engine)
+    finally:
+        engine.dispose()
+
+
+def _audit(address: str, folder: Path) -> dict[str, Any]:
+    from api.audit import Trust, audit_database
+
+    begun = time.perf_counter()
+    report = audit_database(address, Trust(SiteKeys.load_or_create(folder / KEY_FILE)))
+    return {
+        "intact": report.intact, "entries": report.entries, "alerts": report.alerts,
+        "seconds": round(time.perf_counter() - begun, 1),
     }  # fmt: skip
 
 

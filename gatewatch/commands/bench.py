@@ -73,6 +73,33 @@ def stream(short: Short = False, json_file: ToFile = None, compare: Compare = Fa
     _finish({"stream": _stream(short)}, None, json_file, compare, short)
 
 
+@app.command()
+def desk(
+    database: Annotated[
+        str,
+        typer.Option(
+            "--database", metavar="sqlite|postgresql|URL", envvar="GATEWATCH_BENCH_DATABASE",
+            help="postgresql starts a server of its own; a URL names an empty PostgreSQL database.",
+        ),
+    ] = "sqlite",
+    alerts: Annotated[int, typer.Option("--alerts", metavar="N", min=2000, help="How many are stored.")] = 1_000_000,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=2, help="How long readers ask.")] = 60.0,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", metavar="DIR", help="Where made alerts are kept for the next time.")
+    ] = None,
+    saturation: Annotated[bool, typer.Option(help="Also raise the rates until pages take too long.")] = True,
+    audit: Annotated[bool, typer.Option("--audit", help="Also audit the journal of the made alerts.")] = False,
+    plans: Annotated[
+        Path | None, typer.Option("--plans", metavar="FILE", help="Write how the database goes about each list there.")
+    ] = None,
+    json_file: ToFile = None, compare: Compare = False,
+) -> None:  # fmt: skip
+    """The list of a million alerts while readers ask and alerts arrive: latency, losses, order, saturation."""
+    result = _desk(database, alerts, seconds, cache, saturation=saturation, audit=audit, plans=plans)
+    kind = "sqlite" if database == "sqlite" else "postgresql"
+    _finish({"desk": {kind: result}}, None, json_file, compare, False)
+
+
 @app.command("all")
 def everything(
     weights: Weights = "nanodet-g", input_px: InputPx = 448,
@@ -86,9 +113,10 @@ def everything(
         "speed": lambda: _speed(None, weights, input_px, short),
         "still": lambda: _still(weights, input_px, short),
         "stream": lambda: _stream(short),
+        "desk": lambda: _desks(short),
     }
     for name, job in jobs.items():
-        if name not in ("speed", "stream") and not (SHARED / "footage").is_dir():
+        if name not in ("speed", "stream", "desk") and not (SHARED / "footage").is_dir():
             typer.echo(f"{name}: left out, {SHARED / 'footage'} is not there.", err=True)
             continue
         typer.echo(f"Measuring {name} ...", err=True)
@@ -142,6 +170,33 @@ def _stream(short: bool) -> dict[str, Any]:
     with as_file(files("sample_footage").joinpath("site.yaml")) as path:
         site = load_site(path)
     return _told(lambda: run(site, seconds=SHORT_SECONDS if short else SECONDS))
+
+
+def _desks(short: bool) -> dict[str, Any]:
+    """On each database that is there."""
+    from benchmarks.postgres import programs
+
+    kinds = ("sqlite", "postgresql") if programs() is not None else ("sqlite",)
+    more: tuple[int, float] = (20_000, 5.0) if short else (1_000_000, 60.0)
+    return {kind: _desk(kind, *more, None, saturation=not short) for kind in kinds}
+
+
+def _desk(
+    database: str, alerts: int, seconds: float, cache: Path | None, *,
+    saturation: bool, audit: bool = False, plans: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    from platformdirs import user_cache_path
+
+    from benchmarks.desk import run
+
+    home = cache or user_cache_path("gatewatch") / "bench"
+    home.mkdir(parents=True, exist_ok=True)
+    return _told(
+        lambda: run(
+            database, cache=home, alerts=alerts, seconds=seconds, saturation=saturation, audit=audit, plans=plans,
+            say=lambda line: typer.echo(line, err=True),
+        )
+    )  # fmt: skip
 
 
 def _shortened(path: Path, seconds: float | None) -> Any:
