@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import tempfile
@@ -17,6 +18,7 @@ from schemathesis import GenerationMode
 
 from api.contract_examples import BODIES
 from api.contract_words import CODES, TAGS
+from gatewatch.cli import run
 from tests.api.whole import Whole, whole_site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +43,7 @@ def whole() -> Iterator[Whole]:
 
 @pytest.fixture(scope="module")
 def document(whole: Whole) -> dict[str, Any]:
-    return whole.app.openapi()
+    return copy.deepcopy(whole.app.openapi())
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,20 @@ def test_the_document_is_told_to_those_who_are_logged_in(whole: Whole) -> None:
         assert client.get("/api/v1/openapi.json").status_code == 401
         answer = client.get("/api/v1/openapi.json", headers=authorised(whole))
     assert (answer.json(), answer.json()["openapi"]) == (whole.app.openapi(), "3.1.0")
+
+
+def test_the_document_is_the_same_without_a_server(
+    document: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["openapi"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert run(["openapi", "--out", str(tmp_path / "doc.json")]) == 0
+    assert json.loads((tmp_path / "doc.json").read_text()) == printed
+    for one in (document, printed):
+        one["info"]["version"] = "any"
+    assert printed == document
+    assert run(["openapi", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"--out: {tmp_path} cannot be written: Is a directory.\n"
 
 
 def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
