@@ -9,11 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from api.access.authenticate import COOKIE
-from api.access.oidc import FLOW_S, LOCAL_PATH, OidcLogin, admit
+from api.access.cookies import set_session_cookie
+from api.access.oidc import FLOW_S, LOCAL_PATH, OidcLogin, admit, note_refusal
 from api.access.oidc_settings import CALLBACK
 from api.access.requiring import origin_of, public
-from api.access.sessions import Login
 from api.errors import DeskError, NotFoundError
 from api.failures import SECURITY_HEADERS, answer_of, documented
 from api.schemas import PREFIX
@@ -106,10 +105,11 @@ def finish_oidc_login(
         )
         session = admit(services.accounts, identity, origin_of(request))
     except DeskError as failure:
+        note_refusal(services.accounts, failure, origin_of(request))
         answer = _failed(request, failure)
     else:
         answer = RedirectResponse(return_to, status_code=303, headers={"cache-control": "no-store"})
-        _set_session_cookie(request, answer, session)
+        set_session_cookie(request, answer, session)
     _set_flow_cookie(request, answer, "", 0)
     return answer
 
@@ -120,13 +120,6 @@ def _login_of(request: Request) -> OidcLogin:
     if oidc is None:
         raise NotFoundError("No OpenID provider is set up here: log in with a local password.")
     return oidc
-
-
-def _set_session_cookie(request: Request, answer: Response, login: Login) -> None:
-    answer.set_cookie(
-        COOKIE, login.secret, expires=login.expires_at, path="/", httponly=True, samesite="strict",
-        secure=request.url.scheme == "https",
-    )  # fmt: skip
 
 
 def _set_flow_cookie(request: Request, answer: Response, value: str, max_age_s: int) -> None:

@@ -33,7 +33,7 @@ class Accounts:
     """`folder`: where the first password is left for whoever starts Gatewatch without a terminal."""
 
     def __init__(self, ledger: Ledger, folder: Path) -> None:
-        passwords = Passwords()
+        self.passwords = passwords = Passwords()
         self.ledger = ledger
         self.users = Users(ledger, passwords)
         self.sessions = Sessions(ledger, passwords)

@@ -35,8 +35,12 @@ class Passwords:
     """Hashes and checks; Argon2id in the strength that its library proposes (64 MiB, three passes)."""
 
     def __init__(self) -> None:
-        self._hash = PasswordHash((Argon2Hasher(),))
         self._at_once = threading.BoundedSemaphore(_AT_ONCE)
+        self.use(Argon2Hasher())
+
+    def use(self, hasher: Argon2Hasher) -> None:
+        """Hashes in another strength from now on; what was hashed before still counts, and is renewed when used."""
+        self._hash = PasswordHash((hasher,))
 
     def hash(self, password: str) -> str:
         """Raises TooManyRequestsError where too many wait for theirs."""
