@@ -49,7 +49,7 @@ export function drawCameras() {
     tiles[at].setAttribute("aria-label", say("camera_label", { camera: camera.camera, status: text }));
     tiles[at].title = camera.last_frame_at ? say("last_frame", { time: moment(camera.last_frame_at) }) : text;
     const image = tiles[at].querySelector("img");
-    const wanted = camera.last_frame_at && `${address(camera.camera, "frame")}?width=256#${encodeURIComponent(camera.last_frame_at)}`;
+    const wanted = camera.connected && camera.last_frame_at && `${address(camera.camera, "frame")}?width=256#${encodeURIComponent(camera.last_frame_at)}`;
     if (view.shown && wanted && image.dataset.of !== wanted) Object.assign(image, { src: wanted }).dataset.of = wanted;
   });
 }
@@ -73,7 +73,7 @@ function openLive(name) {
   const camera = view.items.find((one) => one.camera === name);
   $("camera-title").textContent = name;
   $("camera-note").textContent = status(camera)[1];
-  if (may("cameras.live")) {
+  if (camera.connected && may("cameras.live")) {
     const picture = el("img", { src: address(name, "live"), alt: say("live_of", { camera: name }) });
     picture.addEventListener("error", () => picture.replaceWith(el("p", { className: "empty" }, say("no_live"))));
     $("camera-picture").replaceChildren(picture);
