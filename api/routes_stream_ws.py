@@ -53,7 +53,7 @@ async def stream_socket(
         code, why = 4000 + error.status, str(error)
     except TimeoutError:
         code, why = 4408, "The client took too long."
-    with contextlib.suppress(RuntimeError):  # It may have gone meanwhile.
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # It may have gone meanwhile.
         await socket.close(code, why.encode()[:120].decode(errors="ignore"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gatewatch.site import Site
-from gatewatch.site_model import Camera
+from gatewatch.site_model import PROFILES, Camera
 from gatewatch.words import counted
 from models.types import ModelError
 from pipeline.address import mask_url
@@ -47,8 +47,22 @@ def check_site(site: Site, *, now: datetime, environ: Mapping[str, str]) -> Repo
         lines += [f"  note      {line}" for line in _unused(camera)]
     days = site.retention.closed_alerts_days
     lines += ["", f"closed alerts are kept {'without end' if days is None else f'for {days} days'}"]
+    lines += _desk(site, environ)
     lines += ["", "This site can run." if ready else "This site cannot run yet: see above."]
     return Report(tuple(lines), ready)
+
+
+def _desk(site: Site, environ: Mapping[str, str]) -> Iterator[str]:
+    """What the site file says about arming and about events from outside, where it says anything."""
+    if site.arming.profiles or site.external:
+        yield ""
+    if site.arming.profiles:
+        yield f"arming      {', '.join(dict.fromkeys((*PROFILES, *site.arming.profiles)))}; first {site.arming.first}"
+    for name, source in site.external.items():
+        yield f"external    {name}: {', '.join(f'{kind} -> {effect.do}' for kind, effect in source.events.items())}"
+        variable = source.secret[2:-1]
+        if variable not in environ:
+            yield f"  note      {variable} is not set here; gatewatch run needs it, reanalyse does not"
 
 
 def _sources(camera: Camera, environ: Mapping[str, str]) -> Iterator[str]:

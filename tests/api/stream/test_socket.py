@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socket import SHUT_RDWR
 from typing import Any
 
 import pytest
@@ -64,6 +66,35 @@ def test_it_says_what_the_event_stream_says_and_goes_on_where_it_was(services: S
     assert (again["event"], again["id"]) == ("hello", raised["id"])
     assert (second["event"], second["id"]) == ("alert.raised", raised["id"] + 1)
     assert bye == {"id": None, "event": "bye", "data": {"reason": "stopping"}}
+
+
+def test_cut_off_again_and_again_it_misses_nothing(services: Services) -> None:
+    token, entries = token_for(services, "guard"), 60
+    first = services.feed.head() + 1
+
+    def client(address: str, seed: int, seen: list[int]) -> None:
+        chance = random.Random(seed)
+        while seen[-1:] != [first + entries - 1]:
+            query = f"?last_event_id={seen[-1] if seen else first - 1}"
+            with connect(address + query, additional_headers=bearer(token)) as socket:
+                for _ in range(chance.randrange(1, 20)):
+                    message = next_of(socket)
+                    if message["event"] == "alert.raised":
+                        seen.append(message["id"])
+                    if seen[-1:] == [first + entries - 1]:
+                        break
+                socket.socket.shutdown(SHUT_RDWR)
+
+    with served(services) as address:
+        seen: list[list[int]] = [[] for _ in range(4)]
+        clients = [threading.Thread(target=client, args=(address, seed, got)) for seed, got in enumerate(seen)]
+        for thread in clients:
+            thread.start()
+        for number in range(entries):
+            write(services, number)
+        for thread in clients:
+            thread.join(30)
+    assert seen == [list(range(first, first + entries))] * 4
 
 
 def test_a_program_may_say_its_token_first(services: Services) -> None:
