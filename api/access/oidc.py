@@ -26,7 +26,7 @@ from api.access.accounts import Accounts, UserChange
 from api.access.oidc_provider import OidcRefusedError, Provider
 from api.access.oidc_settings import OidcSettings
 from api.access.principal import Role
-from api.access.sessions import Login
+from api.access.sessions import UNKNOWN, Login
 from api.access.users import User
 from api.errors import ConflictError, DeskError, ForbiddenError, StaleError, UnavailableError
 from api.journal import Actor
@@ -40,6 +40,7 @@ LOCAL_PATH = r"^/([A-Za-z0-9._~!$&'()*+,;=:@%?#-][A-Za-z0-9._~!$&'()*+,;=:@%?#/-
 _REMEMBERED = 4096
 _TRIES = 5
 _NAMES = 100
+_VOUCHED = ("oidc_no_role", "oidc_no_cameras", "oidc_no_name", "login_failed", "last_administrator")
 _HEADER = {"alg": "dir", "enc": "A256GCM"}
 
 
@@ -169,6 +170,15 @@ def admit(accounts: Accounts, who: Identity, origin: str | None) -> Login:
         except (ConflictError, StaleError):
             continue  # Somebody else made or changed this user in the same moment.
     raise UnavailableError("This user is being changed just now: log in again.")
+
+
+def note_refusal(accounts: Accounts, error: DeskError, origin: str | None) -> None:
+    """Writes into the journal that somebody whom the provider vouched for was not let in; others' attempts could fill
+    it."""
+    if error.code in _VOUCHED:
+        with accounts.ledger.writing() as write:
+            actor = Actor("external", "oidc", origin)
+            write.journal(actor, "session", UNKNOWN, "login_failed", {"how": "oidc", "why": error.code})
 
 
 def _made(accounts: Accounts, who: Identity, actor: Actor) -> User:

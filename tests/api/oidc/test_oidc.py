@@ -232,6 +232,9 @@ def test_without_a_mapped_role_nobody_comes_in(
     error = refused(log_in(browser), 403, "oidc_no_role")
     assert "is mapped to a role here" in error["message"]
     assert services.accounts.users.list() == []
+    with services.ledger.reading() as session:
+        last = entries_after(session, 0, 10)[-1]
+    assert (last.subject, last.action, last.body) == ("session", "login_failed", {"how": "oidc", "why": "oidc_no_role"})
 
 
 def test_a_disabled_user_stays_out(browser: TestClient, services: Services) -> None:
