@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from api.audit_alerts import AlertAudit
 from api.audit_chain import Chain, Checkpoint, Finding, Findings, KeptHead
+from api.audit_incidents import check_incidents
 from api.errors import DeskError, InvalidError
 from api.heads import SignedHead
 from api.journal import GENESIS, tip_text
@@ -116,6 +117,7 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
         findings, last_seq=chain.seq, incidents=rows.incident_ids(connection), facets=rows.facets(connection)
     )
     _alerts(connection, alerts, findings)
+    check_incidents(rows.incident_rows(connection), rows.entries_of_incidents(connection), findings)
     _counts(connection, findings)
     return Report(
         findings.listed, len(findings), chain.count, alerts.count, chain.first, chain.seq, chain.hash,
@@ -211,13 +213,14 @@ def _alerts(connection: Connection, audit: AlertAudit, findings: Findings) -> No
     after = 0
     while piece := rows.alert_rows(connection, after, ALERTS):
         first, last = piece[0]["seq"], piece[-1]["seq"]
-        entries = _grouped(rows.entries_of_alerts(connection, first, last), -1)
+        entries = rows.entries_of_alerts(connection, [row["alert_id"] for row in piece])
         events = _grouped(rows.event_rows(connection, first, last), "alert_seq")
         clips = _grouped(rows.clip_rows(connection, first, last), "alert_seq")
         changes = _grouped(rows.change_rows(connection, first, last), "alert_seq")
         for row in piece:
             seq = row["seq"]
-            audit.check(row, entries.get(seq, ()), events.get(seq, ()), clips.get(seq, ()), changes.get(seq, ()))
+            mine = entries.get(row["alert_id"], ())
+            audit.check(row, mine, events.get(seq, ()), clips.get(seq, ()), changes.get(seq, ()))
         after = last
     for alert_id, seq in rows.alerts_without_rows(connection):
         subject = f"alert {alert_id}"

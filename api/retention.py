@@ -7,6 +7,7 @@ the next run: which files have to go is written down before the database lets go
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -30,6 +31,7 @@ ALERTS_AT_ONCE = 200
 ENTRIES_AT_ONCE = 20_000
 """So that writers wait for a moment only."""
 REMOVING = ".removing.json"
+LOCK = ".retention.lock"
 DELIVERED_KEPT = timedelta(days=30)
 """Delivered messages, where closed alerts are kept without end."""
 EXTERNAL_KEPT = timedelta(days=30)
@@ -79,6 +81,10 @@ class Retention:
 
     def run(self) -> Removed:
         """Raises DeskError; what was done until then stays done, the next run goes on."""
+        with _alone(self._media):
+            return self._run()
+
+    def _run(self) -> Removed:
         removed = Removed()
         self._finish_files(removed)
         now = self._ledger.now()
@@ -245,6 +251,17 @@ def _files_of(found: Sequence[AlertRow]) -> list[str]:
     paths = [row.snapshot for row in found]
     paths += [path for row in found for clip in row.clips for path in (clip.path, clip.original)]
     return list(dict.fromkeys(path for path in paths if path))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The command may be called while a server does the same."""
+    with (folder / LOCK).open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DeskError(f"{folder}: retention is running there already.") from None
+        yield
 
 
 def _sync_folder(folder: Path) -> None:

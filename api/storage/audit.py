@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, case, func, select, type_coerce
+from sqlalchemy import Connection, String, case, func, select, type_coerce
 from sqlalchemy.sql import ColumnElement, FromClause
 
 from api.journal import utc_text_us
@@ -28,16 +28,16 @@ def journal_rows(connection: Connection) -> Iterator[Row]:
     yield from _hashable(connection, wanted)
 
 
-def entries_of_alerts(connection: Connection, first: int, last: int) -> Iterator[Row]:
-    """The entries of the alerts whose rows have these numbers: (number of the alert, *entry), in order."""
-    joined = and_(JournalRow.subject == "alert", JournalRow.subject_id == AlertRow.alert_id)
-    wanted = (
-        select(*_raw(connection, JOURNAL_COLUMNS), AlertRow.seq)
-        .join(AlertRow, joined)
-        .where(AlertRow.seq.between(first, last))
-        .order_by(AlertRow.seq, JournalRow.seq)
+def entries_of_alerts(connection: Connection, alert_ids: Sequence[Any]) -> dict[Any, list[Row]]:
+    """The entries of each of these alerts, in order."""
+    # By their ids, not by a join: SQLite would go through all entries of alerts for each piece.
+    wanted = select(*_raw(connection, JOURNAL_COLUMNS)).where(
+        JournalRow.subject == "alert", JournalRow.subject_id.in_(alert_ids)
     )
-    yield from _hashable(connection, wanted)
+    found: dict[Any, list[Row]] = {}
+    for row in _hashable(connection, wanted.order_by(JournalRow.subject_id, JournalRow.seq)):
+        found.setdefault(row[6], []).append(row)
+    return found
 
 
 def alert_rows(connection: Connection, after: int, limit: int) -> list[dict[str, Any]]:
@@ -63,6 +63,16 @@ def signed_heads(connection: Connection) -> list[dict[str, Any]]:
 
 def checkpoints(connection: Connection) -> list[dict[str, Any]]:
     return _plain(connection, CheckpointRow.__table__, None, CheckpointRow.up_to_seq)
+
+
+def incident_rows(connection: Connection) -> list[dict[str, Any]]:
+    return _plain(connection, IncidentRow.__table__, None, IncidentRow.seq)
+
+
+def entries_of_incidents(connection: Connection) -> Iterator[Row]:
+    """The entries about incidents, by incident, each in order."""
+    wanted = select(*_raw(connection, JOURNAL_COLUMNS)).where(JournalRow.subject == "incident")
+    yield from _hashable(connection, wanted.order_by(JournalRow.subject_id, JournalRow.seq))
 
 
 def incident_ids(connection: Connection) -> dict[int, str]:

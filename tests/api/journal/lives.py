@@ -39,6 +39,8 @@ def live(services: Services, *, head: bool = True) -> None:
     desk.act(first, "reopen", note="not a fox", actor=GUARD)
     desk.act(third, "false_alarm", reason="animal", actor=Actor("token", "li/abc", None))
     desk.take(make_event(5, 9000.0))
+    incident = services.incidents.create("a burglary", [first, second], actor=GUARD)
+    services.incidents.close(incident.incident_id, note="written up", actor=GUARD)
 
 
 @contextmanager

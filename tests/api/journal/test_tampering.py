@@ -21,7 +21,7 @@ SECOND = "alert.north-gate.lawn-loitering.000002"
 THIRD = "alert.north-gate.lawn-loitering.000003"
 HEAD = 9
 """The entry that is signed; entry 10 says so."""
-LAST = 14
+LAST = 18
 OLD = "'2020-01-01 00:00:00.000000'"
 Attack = Callable[[Connection], object]
 
@@ -120,11 +120,11 @@ ATTACKS: list[tuple[str, Attack, str, int | None, str]] = [
     ("two entries swapped", swap(7, 8), "changed", 7, ""),
     ("two entries swapped and hashed anew", several(swap(7, 8), hashed_from(7)), "tip_forged", LAST, ""),
     ("the last entry cut off", update(f"DELETE FROM journal WHERE seq = {LAST}"), "cut_off", LAST, f"entry {LAST} is"),
-    ("the tail cut off", update("DELETE FROM journal WHERE seq > 12"), "cut_off", 13, "entries 13 to 14"),
+    ("the tail cut off", update("DELETE FROM journal WHERE seq > 12"), "cut_off", 13, "entries 13 to 18"),
     ("... and the tip set back",
      several(update("DELETE FROM journal WHERE seq > 12"), hashed_from(12)), "tip_forged", 12, "seal"),
     ("... an alert still points there",
-     several(update("DELETE FROM journal WHERE seq > 12"), hashed_from(12)), "beyond", LAST, "points to entry"),
+     several(update("DELETE FROM journal WHERE seq > 12"), hashed_from(12)), "beyond", 13, "points to entry"),
     ("the tail with a signed head cut off",
      several(update("DELETE FROM journal WHERE seq > 8"), hashed_from(8)), "cut_off", 9, "had reached entry 9"),
     ("the tip taken away", update("DELETE FROM journal_tip"), "tip_missing", LAST, ""),
@@ -181,6 +181,9 @@ ALERT_ATTACKS: list[tuple[str, str, str, str]] = [
     ("an event's moment", "UPDATE event SET raised_at = NULL WHERE seq = 1", "alert_changed", "raised at none"),
     ("an event taken away", "DELETE FROM event WHERE seq = 4", "alert_changed", "000004 is missing"),
     ("an event given to another", "UPDATE event SET alert_seq = 1 WHERE seq = 2", "alert_changed", "was never raised"),
+    ("its incident", "UPDATE alert SET incident_seq = NULL WHERE seq = 1", "alert_changed", "incident none instead of"),
+    ("an incident's title", "UPDATE incident SET title = 'nothing'", "incident_changed", "instead of a burglary"),
+    ("an incident's state", "UPDATE incident SET state = 'open'", "incident_changed", "state is open"),
     ("how many there are", "UPDATE alert_count SET number = number + 1", "count", "are counted as"),
 ]  # fmt: skip
 
