@@ -126,31 +126,30 @@ def spoiled(**changes: Any) -> Any:
     return spoil
 
 
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"nonce": "another"}, "nonce"),
-        ({"nonce": None}, "nonce"),
-        ({"aud": "another"}, "aud"),
-        ({"aud": [CLIENT, "another"]}, "azp"),
-        ({"azp": "another"}, "azp"),
-        ({"iss": "https://evil.test"}, "iss"),
-        ({"iss": None}, "iss"),
-        ({"exp": lambda claims: claims["iat"] - 120}, "exp"),
-        ({"exp": None}, "exp"),
-        ({"iat": lambda claims: claims["iat"] + 600}, "iat"),
-        ({"iat": lambda claims: claims["iat"] - 3600}, "iat"),
-        ({"sub": None}, "sub"),
-        ({"sub": 7}, "sub"),
-        ({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}, "at_hash"),
-    ],
-    ids=[f"{number:02}" for number in range(1, 15)],
-)
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"nonce": "another"}, "nonce"),
+    ({"nonce": None}, "nonce"),
+    ({"aud": "another"}, "aud"),
+    ({"aud": [CLIENT, "another"]}, "azp"),
+    ({"azp": "another"}, "azp"),
+    ({"iss": "https://evil.test"}, "iss"),
+    ({"iss": None}, "iss"),
+    ({"exp": lambda claims: claims["iat"] - 120}, "exp"),
+    ({"exp": None}, "exp"),
+    ({"iat": lambda claims: claims["iat"] + 600}, "iat"),
+    ({"iat": lambda claims: claims["iat"] - 3600}, "iat"),
+    ({"sub": None}, "sub"),
+    ({"sub": 7}, "sub"),
+    ({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}, "at_hash"),
+]
+
+
 def test_a_token_that_says_the_wrong_thing_lets_nobody_in(
-    browser: TestClient, services: Services, there: FakeProvider, changes: dict[str, Any], problem: str
+    browser: TestClient, services: Services, there: FakeProvider
 ) -> None:
-    there.spoil = spoiled(**changes)
-    assert refused(log_in(browser), 401, "oidc_refused")["details"]["problem"] == problem
+    for changes, problem in WRONG:
+        there.spoil = spoiled(**changes)
+        assert refused(log_in(browser), 401, "oidc_refused")["details"]["problem"] == problem, changes
     assert services.accounts.users.list() == []
 
 
@@ -194,12 +193,10 @@ def test_an_answer_counts_once_and_in_the_browser_that_asked(
     assert error["details"] == {"provider_error": "invalid_grant"}
 
 
-@pytest.mark.parametrize(
-    "query", ["", "code=x", "state=&code=x", "state=another&code=x", "state=another&error=access_denied"]
-)
-def test_an_answer_without_its_state_is_not_taken(browser: TestClient, there: FakeProvider, query: str) -> None:
-    back_from_provider(browser)
-    refused(browser.get(f"{V1}/oidc/callback?{query}"), 400, "oidc_expired")
+def test_an_answer_without_its_state_is_not_taken(browser: TestClient, there: FakeProvider) -> None:
+    for query in ("", "code=x", "state=&code=x", "state=another&code=x", "state=another&error=access_denied"):
+        back_from_provider(browser)
+        refused(browser.get(f"{V1}/oidc/callback?{query}"), 400, "oidc_expired")
     assert "token" not in there.requests
 
 
@@ -224,16 +221,14 @@ def test_another_providers_answer_is_refused(browser: TestClient) -> None:
     assert refused(answer, 401, "oidc_refused")["details"] == {"problem": "iss"}
 
 
-@pytest.mark.parametrize("groups", [[], ["staff"], "gw-guard", None, {"gw-guards": True}, 7])
-def test_without_a_mapped_role_nobody_comes_in(
-    browser: TestClient, services: Services, there: FakeProvider, groups: Any
-) -> None:
-    there.claims["groups"] = groups
-    error = refused(log_in(browser), 403, "oidc_no_role")
-    assert "is mapped to a role here" in error["message"]
+def test_without_a_mapped_role_nobody_comes_in(browser: TestClient, services: Services, there: FakeProvider) -> None:
+    for groups in ([], ["staff"], "gw-guard", None, {"gw-guards": True}, 7):
+        there.claims["groups"] = groups
+        error = refused(log_in(browser), 403, "oidc_no_role")
+        assert "is mapped to a role here" in error["message"]
     assert services.accounts.users.list() == []
     with services.ledger.reading() as session:
-        last = entries_after(session, 0, 10)[-1]
+        last = entries_after(session, 0, 20)[-1]
     assert (last.subject, last.action, last.body) == ("session", "login_failed", {"how": "oidc", "why": "oidc_no_role"})
 
 
@@ -273,14 +268,18 @@ def test_cameras_and_roles_may_come_from_anywhere_in_the_claims(services: Servic
     assert created.body["cameras"] == ["lobby", "north-gate"]
 
 
-@pytest.mark.parametrize(
-    "place", ["//evil.test", "/\\evil.test", "https://evil.test", "evil.test", "/%09/evil.test", "javascript:alert(1)"]
-)
-def test_nobody_is_sent_elsewhere(browser: TestClient, place: str) -> None:
-    answer = browser.get(LOGIN, params={"return_to": place})
-    assert answer.status_code == (303 if place.startswith("/%") else 422)
-    if answer.status_code == 303:  # Percent signs stay as they are: a path of ours, however odd.
-        assert log_in(browser, f"{LOGIN}?return_to=/%2509/x").headers["location"] == "/%09/x"
+def test_nobody_is_sent_elsewhere(browser: TestClient) -> None:
+    for place in (
+        "//evil.test",
+        "/\\evil.test",
+        "https://evil.test",
+        "evil.test",
+        "/\t/evil.test",
+        "javascript:alert(1)",
+    ):
+        assert browser.get(LOGIN, params={"return_to": place}).status_code == 422, place
+    # Percent signs stay as they are: a path of ours, however odd.
+    assert log_in(browser, f"{LOGIN}?return_to=/%2509/evil.test").headers["location"] == "/%09/evil.test"
 
 
 def test_a_provider_that_does_not_answer_leaves_the_local_log_in(services: Services, there: FakeProvider) -> None:
