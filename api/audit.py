@@ -24,7 +24,7 @@ from api.heads import SignedHead
 from api.journal import GENESIS, tip_text
 from api.keys import SiteKeys
 from api.storage import audit as rows
-from api.storage.reading import revision_of, snapshot
+from api.storage.reading import UndecodableError, revision_of, snapshot
 
 ALERTS = 1000
 """Alerts that are compared at a time."""
@@ -85,7 +85,14 @@ class Report:
 
 def audit_database(where: Path | str, trust: Trust) -> Report:
     """Reads everything, as it is at one moment. Raises DeskError where the database cannot be read."""
-    with snapshot(where) as connection:
+    try:
+        return _audit_database(where, trust, lenient=False)
+    except UndecodableError:
+        return _audit_database(where, trust, lenient=True)
+
+
+def _audit_database(where: Path | str, trust: Trust, *, lenient: bool) -> Report:
+    with snapshot(where, lenient=lenient) as connection:
         revision = revision_of(connection)
         if revision is None:
             raise DeskError("The database: expected one of Gatewatch, found none of its tables.")

@@ -18,13 +18,18 @@ from api.storage.database import _sentence, _url, for_reading
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
-@contextmanager
-def snapshot(where: Path | str) -> Iterator[Connection]:
-    """One read transaction: whatever is written meanwhile is not seen. Text that is no UTF-8 is read all the same.
+class UndecodableError(DeskError):
+    """There is text in the database that is no UTF-8."""
 
+
+@contextmanager
+def snapshot(where: Path | str, *, lenient: bool = True) -> Iterator[Connection]:
+    """One read transaction: whatever is written meanwhile is not seen.
+
+    `lenient`: text that is no UTF-8 is read all the same, which is slower; otherwise it raises UndecodableError.
     Raises DeskError where there is no database, or where it cannot be read.
     """
-    engine, shown = _engine(where)
+    engine, shown = _engine(where, lenient)
     try:
         with for_reading(engine).connect() as connection, connection.begin():
             if engine.dialect.name == "postgresql":
@@ -33,6 +38,8 @@ def snapshot(where: Path | str) -> Iterator[Connection]:
             _ = revision_of(connection)
             yield connection
     except DBAPIError as error:
+        if "decode to UTF-8" in str(error.orig):
+            raise UndecodableError(f"{shown}: holds text that is no UTF-8.") from None
         raise DeskError(f"{shown}: cannot be read: {_sentence(error)}.") from None
     finally:
         engine.dispose()
@@ -50,7 +57,7 @@ def is_sqlite_file(where: Path | str) -> bool:
     return isinstance(where, Path) or "://" not in where
 
 
-def _engine(where: Path | str) -> tuple[Engine, str]:
+def _engine(where: Path | str, lenient: bool) -> tuple[Engine, str]:
     url, shown = _url(where)
     if url.get_backend_name() == "postgresql":
         return postgresql.engine_of(url), shown
@@ -65,12 +72,16 @@ def _engine(where: Path | str) -> tuple[Engine, str]:
     if start != _SQLITE_MAGIC:
         raise DeskError(f"{path}: expected an SQLite database of Gatewatch.")
     engine = create_engine(url, connect_args={"timeout": 30.0})
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", _prepare_leniently if lenient else _prepare)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine, shown
 
 
 def _prepare(connection: sqlite3.Connection, _entry: Any) -> None:
     connection.isolation_level = None
-    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     connection.execute("PRAGMA query_only=ON")
+
+
+def _prepare_leniently(connection: sqlite3.Connection, entry: Any) -> None:
+    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    _prepare(connection, entry)
