@@ -13,13 +13,15 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import text
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
 
 from api.access.accounts import Accounts
 from api.access.authenticate import COOKIE
+from api.access.users import UserChange
 from api.journal import SYSTEM
-from api.services import Services
-from tests.api.access.conftest import PASSWORD, V1, browser_of, code_of, log_in, person
+from api.services import Services, open_services
+from tests.api.access.conftest import PASSWORD, V1, Clock, browser_of, code_of, log_in, person
 from tests.api.kit import ADDRESS, client_as
 from tests.api.whole import Whole, whole_site
 
@@ -262,3 +264,48 @@ def test_the_journal_says_who_did_what_to_whom(app: FastAPI, services: Services,
     ]  # fmt: skip
     assert accounts.users.get("li.na").disabled
     assert accounts.users.create("zhao", "guard", actor=SYSTEM)[0].name == "zhao"
+
+
+class TestWebSockets:
+    PATH = f"{ADDRESS.replace('http', 'ws')}{V1}/stream/ws"
+
+    @pytest.fixture
+    def cookie(self, accounts: Accounts) -> dict[str, str]:
+        person(accounts)
+        return {"cookie": f"{COOKIE}={accounts.sessions.open_for('wei.zhang', None, how='test').secret}"}
+
+    def test_a_session_listens_from_its_own_page(self, app: FastAPI, cookie: dict[str, str]) -> None:
+        own = cookie | {"origin": ADDRESS}
+        with browser_of(app) as client, client.websocket_connect(self.PATH, headers=own) as socket:
+            assert '"hello"' in socket.receive_text()
+
+    def test_but_from_no_other(self, app: FastAPI, cookie: dict[str, str]) -> None:
+        with browser_of(app) as client:
+            for origin in ("http://evil.example", "null", f"{ADDRESS}.evil.example"):
+                with pytest.raises(WebSocketDenialResponse) as refused:
+                    self.listen(client, cookie | {"origin": origin})
+                assert refused.value.status_code == 403
+            with pytest.raises(WebSocketDisconnect) as closed:
+                self.listen(client, cookie)
+            assert closed.value.code == 4403
+            with pytest.raises(WebSocketDenialResponse) as refused:
+                self.listen(client, cookie | {"host": "evil.example"})
+            assert refused.value.status_code == 400
+
+    def listen(self, client: TestClient, headers: dict[str, str]) -> None:
+        with client.websocket_connect(self.PATH, headers=headers) as socket:
+            socket.receive_text()
+
+
+def test_what_another_process_changes_counts_within_ten_seconds(
+    app: FastAPI, accounts: Accounts, clock: Clock, database: str, media: Path
+) -> None:
+    person(accounts)
+    with browser_of(app) as client:
+        log_in(client)
+        assert client.get(f"{V1}/alerts").status_code == 200
+        with open_services(database, media_dir=media, now=clock) as beside:
+            users = beside.accounts.users
+            users.change("wei.zhang", UserChange(disabled=True), actor=SYSTEM, by=None, expected_version=None)
+        clock.later(seconds=10)
+        assert code_of(client.get(f"{V1}/alerts")) == (401, "session_over")
