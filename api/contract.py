@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from api.access.authenticate import COOKIE
 from api.access.principal import Principal
-from api.access.requiring import Public, Requires, requires
+from api.access.requiring import Requires, requires
 from api.contract_examples import BODIES
 from api.contract_words import CODES, INTRODUCTION, TAGS, codes_as_table
 from api.deprecation import Deprecated
@@ -34,6 +34,7 @@ SCHEMES: Document = {
         "description": "With what a session changes; `GET /api/v1/session` gives it.",
     },
 }  # fmt: skip
+SIGNATURE = "X-Gatewatch-Signature"
 _READS = ("get", "head")
 _KEY = {
     "name": HEADER, "in": "header", "required": False,
@@ -118,7 +119,7 @@ def _with_whole_enums(node: Any) -> Any:
 def _guarded(operation: Document, method: str, calls: Sequence[Any]) -> None:
     permission = next((call.permission or "any" for call in calls if isinstance(call, Requires)), None)
     if permission is None:
-        signed = not any(isinstance(call, Public) for call in calls)
+        signed = any(parameter["name"] == SIGNATURE for parameter in operation.get("parameters", ()))
         operation["x-permission"] = "signed" if signed else "public"
         operation["security"] = []
         return

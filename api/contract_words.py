@@ -13,8 +13,8 @@ that a program needs to work with it.
 Programs send `Authorization: Bearer gw_...`, a token: somebody logs in and makes it with `POST /api/v1/tokens`,
 which tells it once. Browsers log in with `POST /api/v1/session` and keep a cookie; what they change needs the
 header `X-CSRF-Token` with the value that `GET /api/v1/session` gives. Each operation names the permission that it
-needs (`x-permission`): `public` needs no log-in, `any` no more than that. Callers who are limited to some cameras
-see and do nothing about others: these answer 404, as what does not exist.
+needs (`x-permission`): `public` needs no log-in, `any` no more than that, `signed` a signature instead. Callers who
+are limited to some cameras see and do nothing about others: these answer 404, as what does not exist.
 
 ## Requests and answers
 

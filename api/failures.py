@@ -60,10 +60,10 @@ def _headers_of(error: DeskError) -> dict[str, str]:
 
 async def _end(connection: WebSocket, answer: JSONResponse) -> None:
     """Refuses a handshake with this answer, or ends what was accepted already."""
-    if connection.application_state == WebSocketState.CONNECTING:
-        if "websocket.http.response" in connection.scope.get("extensions", {}):
-            await connection.send_denial_response(answer)
-            return
+    answerable = "websocket.http.response" in connection.scope.get("extensions", {})
+    if answerable and connection.application_state == WebSocketState.CONNECTING:
+        await connection.send_denial_response(answer)
+        return
     if connection.application_state != WebSocketState.DISCONNECTED:
         await connection.close(1008)
 
