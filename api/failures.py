@@ -80,12 +80,13 @@ def install(app: FastAPI) -> None:
     """Gives this shape to everything that the application refuses or fails at."""
 
     @app.exception_handler(DeskError)
-    async def of_desk(connection: Request | WebSocket, error: DeskError) -> JSONResponse:
+    async def of_desk(connection: Request | WebSocket, error: DeskError) -> JSONResponse | None:
         if error.status >= 500:
             _log.error("%s", error)
         answer = answer_of(error)
         if isinstance(connection, WebSocket):
             await _end(connection, answer)
+            return None  # What is returned would be sent, too.
         return answer
 
     @app.exception_handler(HTTPException)

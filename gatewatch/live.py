@@ -3,6 +3,7 @@
 live_supervisor.py  keeps the worker process       live_worker.py   what runs in it: cameras, detectors, evidence
 live_desk.py        events -> alerts -> evidence   live_camera.py   one camera's threads
 live_board.py       how all are doing              live_api.py      ... as the API tells it
+live_pictures.py    pictures for who looks         live_plans.py    arming and outside sources
 """
 
 from __future__ import annotations

@@ -120,6 +120,18 @@ def test_who_may_not_listen_is_told_by_the_close_code(services: Services) -> Non
             assert [next_of(socket)["event"] for _ in range(2)] == ["hello", "reset"]
 
 
+def test_parameters_that_there_are_not_are_refused_at_the_handshake(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = bearer(token_for(services, "guard"))
+    with served(services) as address:
+        for query, status in (("kamera=gate", 422), ("last_event_id=x", 403)):
+            with pytest.raises(InvalidStatus) as refused, connect(f"{address}?{query}", additional_headers=headers):
+                pass
+            assert refused.value.response.status_code == status
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_a_browser_may_listen_from_our_own_page_only(services: Services) -> None:
     login = services.accounts.demo_login()
     secret = services.accounts.sessions.log_in("admin", login, None).secret
