@@ -16,6 +16,7 @@ demo: setup ## find alerts in the embedded clip and show them in the browser
 
 test: setup-test ## run the tests
 	@.venv/bin/pytest -n auto $(PYTEST)
+	@GATEWATCH_TEST_DATABASE=postgresql .venv/bin/pytest -n auto tests/api --ignore-glob "*/test_p[ai]*" --ignore tests/api/test_contract.py $(PYTEST)
 
 lint: setup-test ## check style and types
 	@.venv/bin/ruff check .
