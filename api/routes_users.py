@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from api.access.accounts import FIRST_USER
 from api.access.principal import Principal
 from api.access.requiring import actor_of, requires
 from api.access.users import UNSET, User, UserChange
@@ -98,7 +99,10 @@ def reset_password(
     principal: Writer,
 ) -> UserWithPasswordOut:
     """A new one-time password for somebody who lost theirs; ends their sessions and unlocks them."""
-    done, password = accounts_of(request).users.reset_password(user, actor=actor_of(request, principal))
+    accounts = accounts_of(request)
+    done, password = accounts.users.reset_password(user, actor=actor_of(request, principal))
+    if user == FIRST_USER:
+        accounts.forget_first_password()
     return _with_password(response, done, password)
 
 

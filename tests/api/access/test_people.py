@@ -377,6 +377,19 @@ class TestFirstStart:
         assert not [path for path in media.parent.rglob("*") if path.is_file() and secret in path.read_bytes()]
         assert accounts.users.get("admin").must_change_password
 
+    def test_a_run_without_a_terminal_says_where_the_password_is_and_not_what_it_is(
+        self, accounts: Accounts, media: Path
+    ) -> None:
+        from gatewatch.live import _say_first_login
+
+        lines: list[str] = []
+        for _ in range(2):
+            _say_first_login(accounts, "zh-CN", lines.append)
+        (line,) = lines
+        file = media / "first-password.txt"
+        assert str(file) in line
+        assert file.read_text().splitlines()[1] not in line
+
     def test_the_demo_s_password_is_new_each_time_and_works_as_it_is(self, app: FastAPI, accounts: Accounts) -> None:
         old, new = accounts.demo_login(), accounts.demo_login()
         with browser_of(app) as client:
