@@ -19,7 +19,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from api.errors import DeskError
 from api.storage import postgresql
 
-
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
