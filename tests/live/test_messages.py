@@ -20,7 +20,7 @@ from api.errors import UnavailableError
 from api.journal import SYSTEM
 from api.live_view import Picture
 from gatewatch.errors import FrontError, OutputError
-from gatewatch.live import only_one_on, listening
+from gatewatch.live import listening, only_one_on
 from gatewatch.live_board import Board, WorkerStatus
 from gatewatch.live_desk import LiveDesk
 from gatewatch.live_evidence import LiveEvidence
