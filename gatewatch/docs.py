@@ -153,6 +153,7 @@ the processor by default. See [detectors](detectors.md). |
 | `GATEWATCH_THREADS` | Threads that one inference takes; 1 by default. |
 | `GATEWATCH_WEIGHTS` | Folder of pulled and exported weights. |
 | `GATEWATCH_DATA` | Folder for alerts, snapshots and clips of `gatewatch run`; also `--data`. |
+| `GATEWATCH_DATABASE` | Where alerts are kept: an SQLite file or a `postgresql://` address; also `--database`. |
 | `GATEWATCH_TLS_CERT`, `GATEWATCH_TLS_KEY` | PEM files with which `gatewatch run` serves HTTPS; also `--tls-cert`, \
 `--tls-key`. |
 | `GATEWATCH_BEHIND_PROXY` | Addresses of proxies that are believed; also `--behind-proxy`. |
