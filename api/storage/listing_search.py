@@ -88,6 +88,14 @@ _BY_VALUE = {
     "drill": _Index("ix_alert_drill", ("facet_seq", "state"), ("integer", "text")),
 }
 _INCIDENT = "ix_alert_incident_seq"
+_LOOKED_AT = ", ".join(
+    f"b.{name}"
+    for name in (
+        "seq", "sort_at", "facet_seq", "state", "severity", "reason", "assignee", "incident_seq", "drill",
+        "started_at", "ended_at",
+    )
+)  # fmt: skip
+"""Columns that filters ask about."""
 
 
 class Search:
@@ -149,7 +157,8 @@ class Search:
         where, values = self._conditions(wanted)
         after, more = self._bounds(wanted.span, "b.sort_at", "b.seq")
         statement = (
-            f"SELECT a.sort_at, a.seq FROM (SELECT b.* FROM alert b{self._by('ix_alert_order')} WHERE true{after} "
+            "SELECT a.sort_at, a.seq FROM "
+            f"(SELECT {_LOOKED_AT} FROM alert b{self._by('ix_alert_order')} WHERE true{after} "
             f"ORDER BY {_order(wanted.span, 'b')} LIMIT :walked) a WHERE true{where} "
             f"ORDER BY {_order(wanted.span, 'a')} LIMIT :limit"
         )
