@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -120,6 +122,9 @@ def _url(where: Path | str) -> tuple[URL, str]:
 def _sqlite(url: URL, path: Path) -> Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Names and password hashes are nobody else's business; SQLite gives the files beside it the same mode.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         raise DeskError(f"{path.parent}: cannot hold the database: {error.strerror}.") from None
     engine = create_engine(url, connect_args={"timeout": 30.0}, pool_size=20, max_overflow=30)

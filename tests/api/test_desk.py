@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -339,6 +340,13 @@ def test_migrations_build_what_the_code_maps(tmp_path: Path) -> None:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     engine.dispose()
     assert _ask(tmp_path / "deep" / "a 100% new.db", "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_nobody_else_may_read_the_database(tmp_path: Path, media: Path) -> None:
+    with open_desk(tmp_path / "own.db", media_dir=media) as desk:
+        desk.take(make_event())
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("own.db*")}
+    assert modes == {"own.db": 0o600, "own.db-wal": 0o600, "own.db-shm": 0o600}
 
 
 def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
