@@ -15,8 +15,10 @@ demo: setup ## find alerts in the embedded clip and show them in the browser
 	@.venv/bin/gatewatch demo $(DEMO)
 
 test: setup-test ## run the tests
-	@.venv/bin/pytest -n auto $(PYTEST)
+	@echo 'The alert desk on PostgreSQL:'
 	@GATEWATCH_TEST_DATABASE=postgresql .venv/bin/pytest -n auto tests/api --ignore-glob "*/test_p[ai]*" --ignore tests/api/test_contract.py $(PYTEST)
+	@echo 'Everything, the alert desk on SQLite:'
+	@.venv/bin/pytest -n auto $(PYTEST)
 
 lint: setup-test ## check style and types
 	@.venv/bin/ruff check .
