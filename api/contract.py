@@ -34,6 +34,7 @@ SCHEMES: Document = {
         "description": "With what a session changes; `GET /api/v1/session` gives it.",
     },
 }  # fmt: skip
+NO_NUL = r"^[^\u0000]*$"
 SIGNATURE = "X-Gatewatch-Signature"
 _READS = ("get", "head")
 _KEY = {
@@ -84,6 +85,7 @@ def _completed(document: Document, routes: Sequence[BaseRoute]) -> Document:
     components = document.setdefault("components", {})
     components["securitySchemes"] = SCHEMES
     document["security"] = [{"token": []}]
+    _without_nul([schema for name, schema in components.get("schemas", {}).items() if name.endswith("In")])
     for context in iter_route_contexts(routes):
         if not isinstance(context.original_route, APIRoute) or not context.include_in_schema:
             continue
@@ -162,6 +164,20 @@ def _parameters(operation: Document) -> None:
         if len(options) == 1:
             del schema["anyOf"]
             parameter["schema"] = {**options[0], **schema}
+        _without_nul(parameter["schema"])
+
+
+def _without_nul(node: Any) -> None:
+    """What `api.strictness` refuses in every text, as far as a schema can say it."""
+    if isinstance(node, list):
+        for item in node:
+            _without_nul(item)
+    elif isinstance(node, dict):
+        if node.get("type") == "string" and not {"pattern", "enum", "const", "format"} & set(node):
+            node["pattern"] = NO_NUL
+        for name, item in node.items():
+            if name not in ("examples", "example", "default"):
+                _without_nul(item)
 
 
 def _headers(operation: Document, schemas: Document) -> None:

@@ -69,6 +69,8 @@ def _whole(value: object) -> object:
 
 
 _Whole = Annotated[int, Field(strict=True, ge=1, le=2**31), BeforeValidator(_whole)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**62), BeforeValidator(_whole)]
+"""A whole number: neither a text nor true or false."""
 Version = Annotated[
     _Whole | None,
     Field(

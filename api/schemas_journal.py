@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.heads import SignedHead
 from api.journal import ActorKind, Entry, Subject
+from api.schemas import Count
 
 
 class EntryOut(BaseModel):
@@ -71,4 +72,4 @@ class KeyOut(BaseModel):
 class ExportIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    after: Annotated[int, Field(ge=0, le=2**62)] = Field(0, description="Only entries after this one.")
+    after: Count = Field(0, description="Only entries after this one.")
