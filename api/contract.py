@@ -173,7 +173,8 @@ def _without_nul(node: Any) -> None:
         for item in node:
             _without_nul(item)
     elif isinstance(node, dict):
-        if node.get("type") == "string" and not {"pattern", "enum", "const", "format"} & set(node):
+        free = node.get("format", "password") == "password" and not {"pattern", "enum", "const"} & set(node)
+        if free and node.get("type") == "string":
             node["pattern"] = NO_NUL
         for name, item in node.items():
             if name not in ("examples", "example", "default"):
