@@ -92,7 +92,6 @@ def create_app(
     app.state.on_input = on_input
     app.state.authenticator = authenticator or SignedIn(services.accounts)
     app.state.camera_count = camera_count
-    app.state.endings = [services.feed.end_streams]
     app.state.limiter = Limiter(limits or Limits())
     app.state.oidc = None if oidc is None else OidcLogin(oidc, services.ledger.keys, now=services.ledger.now)
     api = APIRouter(prefix=PREFIX)
