@@ -29,6 +29,8 @@ from api.storage.reading import is_sqlite_file
 
 STAGING = ".restoring"
 MOST_SMALL_BYTES = 1 << 30
+PARTS = frozenset({KEY_FILE, HEADS_FILE, MEDIA_LIST})
+"""What a backup holds beside tables and media."""
 _UNREADABLE = (tarfile.TarError, zlib.error, EOFError, OSError)
 _Found = dict[str, tuple[int, str]]
 
@@ -102,13 +104,15 @@ def _checked(source: Path) -> tuple[dict[str, Any], _Found, dict[str, str]]:
         told |= {name: (part["bytes"], part["sha256"]) for name, part in manifest["parts"].items()}
         told |= {f"media/{item['path']}": (item["bytes"], item["sha256"]) for item in media}
         listed = {item["path"]: item["sha256"] for item in media}
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise DeskError(f"{source}: its manifest is damaged.") from None
     for name in sorted({*told, *found}):
         if told.get(name) != found.get(name):
             what = "is missing" if name not in found else "is not in its manifest" if name not in told else "is damaged"
             raise DeskError(f"{source}: the part {name} {what}; nothing was restored.")
     unsafe = next((path for path in listed if not is_inside(path) or path.split("/")[0].startswith(".")), None)
+    # What the manifest says of itself is no reason to write there: it comes with the file.
+    unsafe = unsafe or next((name for name in manifest["parts"] if name not in PARTS), None)
     if unsafe is not None:
         raise DeskError(f"{source}: holds a file that would lie outside the data folder: {unsafe[:200]}.")
     return manifest, found, listed
@@ -146,7 +150,7 @@ def _manifest(source: Path, content: bytes | None) -> dict[str, Any]:
         if manifest["format"] != FORMAT:
             raise ValueError("another format")
         _ = manifest["tables"], manifest["parts"], str(manifest["schema"]), str(manifest["made_at"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DeskError(f"{source}: expected a backup of Gatewatch with its {MANIFEST}.") from None
     return manifest  # type: ignore[no-any-return]
 
@@ -205,7 +209,7 @@ def _fill(
 def _fill_table(source: Path, connection: Any, table: Any, stream: IO[bytes], told: int) -> int:
     try:
         count = dump.fill(connection, table, stream)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         count = -1
     if count != told:
         raise DeskError(f"{source}: the rows of {table.name} are damaged.")

@@ -262,6 +262,18 @@ def a_way_out(parts: dict[str, bytes]) -> None:
     _resign(parts, "media.ndjson")
 
 
+def a_way_out_that_the_manifest_names(parts: dict[str, bytes]) -> None:
+    parts["../../../../evil"] = b"x"
+    manifest = json.loads(parts["manifest.json"])
+    manifest["parts"]["../../../../evil"] = {}
+    parts["manifest.json"] = json.dumps(manifest).encode()
+    _resign(parts, "../../../../evil")
+
+
+def a_manifest_without_end(parts: dict[str, bytes]) -> None:
+    parts["manifest.json"] = b"[" * 200_000
+
+
 def another_key(parts: dict[str, bytes]) -> None:
     parts["tables/user_account.ndjson"] = b"[1]\n"
     _resign(parts, "tables/user_account.ndjson")
@@ -280,14 +292,20 @@ def _resign(parts: dict[str, bytes], name: str) -> None:
     import hashlib
 
     manifest = json.loads(parts["manifest.json"])
-    known = manifest["parts"].get(name) or manifest["tables"][name.removeprefix("tables/").removesuffix(".ndjson")]
+    known = (
+        manifest["parts"][name]
+        if name in manifest["parts"]
+        else manifest["tables"][name.removeprefix("tables/").removesuffix(".ndjson")]
+    )
     known |= {"bytes": len(parts[name]), "sha256": hashlib.sha256(parts[name]).hexdigest()}
     parts["manifest.json"] = json.dumps(manifest).encode()
 
 
 @pytest.mark.parametrize(
-    "change", [a_changed_row, a_missing_part, one_more_part, a_way_out, another_key, no_manifest, a_newer_one]
-)
+    "change",
+    [a_changed_row, a_missing_part, one_more_part, a_way_out, a_way_out_that_the_manifest_names,
+     a_manifest_without_end, another_key, no_manifest, a_newer_one],
+)  # fmt: skip
 def test_a_damaged_backup_is_refused_and_nothing_is_left(
     database: Db, media: Path, tmp_path: Path, change: Callable[[dict[str, bytes]], None]
 ) -> None:
