@@ -20,7 +20,7 @@ import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from anyio import CancelScope
 from cryptography.exceptions import InvalidTag
@@ -73,6 +73,7 @@ class _Claim:
         self.fingerprint = fingerprint
         self.caller: str | None = None
         """None until the caller is known: nothing counts before."""
+        self.principal: Principal | None = None
         self.wrote = False
         self.ended = False
 
@@ -91,7 +92,7 @@ class Idempotency:
         self._pruned_at: datetime | None = None
         ledger.before_commit(self._note)
 
-    def claim(self, claim: _Claim, caller: str) -> None:
+    def claim(self, claim: _Claim, principal: Principal) -> None:
         """The request may act now.
 
         Raises ReplayedError where it was answered before; ConflictError where the key was used for another request,
@@ -99,6 +100,8 @@ class Idempotency:
         """
         if not re.fullmatch(KEY_PATTERN, claim.key):
             raise InvalidError(f"{HEADER}: expected 1 to 128 visible characters of ASCII.", {"field": HEADER})
+        caller = f"{principal.kind}:{principal.user}/{principal.token_id or ''}"
+        claim.principal = principal
         with self._lock:
             if (caller, claim.key) in self._running:
                 raise ConflictError(
@@ -122,9 +125,9 @@ class Idempotency:
                 raise ConflictError(
                     f"This {HEADER} was used for another request: take a new one for each.", {"at": str(row.at)}
                 )
-            answer = self._opened(row)
+            answer = self._opened(row, claim)
             if answer is None:
-                raise _already_done(row)
+                raise _already_done(row, claim)
         raise ReplayedError(answer)
 
     def finish(self, claim: _Claim, answer: Answer | None) -> None:
@@ -149,7 +152,7 @@ class Idempotency:
                 if claim.wrote:
                     return  # Forgotten meanwhile.
                 row = self._row(write, claim, row)
-            row.answer = self._sealed(row, answer)
+            row.answer = self._sealed(row, answer, claim)
             self._prune(write)
 
     def _note(self, write: Write) -> None:
@@ -161,7 +164,7 @@ class Idempotency:
         did = _in_short(write)
         if row is not None and not self._is_old(row):
             if not claim.wrote:
-                raise _already_done(row)  # By another process, or by a request that was given up as lost.
+                raise _already_done(row, claim)  # By another process, or by a request that was given up as lost.
             row.did = [*row.did, *did]
         else:
             self._row(write, claim, row).did = did
@@ -191,19 +194,24 @@ class Idempotency:
             self._pruned_at = write.at
             storage.prune(write.session, write.at - KEPT)
 
-    def _sealed(self, row: IdempotencyRow, answer: Answer) -> str:
+    def _sealed(self, row: IdempotencyRow, answer: Answer, claim: _Claim) -> str:
         body = base64.b64encode(answer.body).decode()
-        text = json.dumps({"status": answer.status, "headers": answer.headers, "body": body})
+        kept = {"status": answer.status, "headers": answer.headers, "body": body, "cameras": _scope_of(claim)}
+        text = json.dumps(kept)
         nonce = secrets.token_bytes(12)
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), _bound(row))).decode()
 
-    def _opened(self, row: IdempotencyRow) -> Answer | None:
+    def _opened(self, row: IdempotencyRow, claim: _Claim) -> Answer | None:
+        """None: there is none, or none that the caller may see any more."""
         if row.answer is None:
             return None
         kept = base64.b64decode(row.answer)
         try:
             found = json.loads(self._cipher.decrypt(kept[:12], kept[12:], _bound(row)))
         except InvalidTag:  # Kept under another key of the site.
+            return None
+        now, then = _scope_of(claim), found.get("cameras")
+        if now is not None and (then is None or not set(then) <= set(now)):
             return None
         return Answer(found["status"], found["headers"], base64.b64decode(found["body"]))
 
@@ -213,8 +221,7 @@ async def claim_for(connection: HTTPConnection, principal: Principal) -> None:
     claim = _current.get()
     if claim is not None and claim.caller is None:
         service: Idempotency = connection.app.state.services.idempotency
-        caller = f"{principal.kind}:{principal.user}/{principal.token_id or ''}"
-        await run_in_threadpool(service.claim, claim, caller)
+        await run_in_threadpool(service.claim, claim, principal)
 
 
 class Repeats:
@@ -287,17 +294,28 @@ def install(app: FastAPI, service: Idempotency) -> None:
     app.add_middleware(Repeats, service=service)
 
 
-def _already_done(row: IdempotencyRow) -> ConflictError:
+def _already_done(row: IdempotencyRow, claim: _Claim) -> ConflictError:
+    did = [
+        {name: value for name, value in one.items() if name != "camera"}
+        for one in row.did
+        if claim.principal is not None and claim.principal.sees(cast("str | None", one.get("camera")))
+    ]
     return ConflictError(
-        "A request with this key was carried out, but its answer was not kept: look at what it did.",
-        {"at": row.at.isoformat(), "did": row.did}, code="already_done",
+        "A request with this key was carried out, but its answer is not to be had: look at what it did.",
+        {"at": row.at.isoformat(), "did": did}, code="already_done",
     )  # fmt: skip
+
+
+def _scope_of(claim: _Claim) -> list[str] | None:
+    """The cameras that the caller sees; None: all."""
+    cameras = None if claim.principal is None else claim.principal.cameras
+    return None if cameras is None else sorted(cameras)
 
 
 def _in_short(write: Write) -> list[dict[str, Any]]:
     return [
         {"seq": entry.seq, "subject": entry.subject, "subject_id": entry.subject_id, "action": entry.action,
-         "version": entry.version}
+         "version": entry.version, "camera": entry.camera}
         for entry in write.entries
     ]  # fmt: skip
 

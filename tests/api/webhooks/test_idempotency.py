@@ -18,6 +18,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from api.access.principal import permissions_of
+from api.access.users import UserChange
 from api.app import create_app
 from api.journal import SYSTEM
 from api.keys import SiteKeys
@@ -159,6 +160,20 @@ def test_a_secret_that_is_shown_once_is_kept_encrypted(app: FastAPI, services: S
     lost = admin.post("/api/v1/webhooks", json=HOOK, headers=keyed("new-hook"))
     assert (lost.status_code, lost.json()["error"]["code"]) == (409, "already_done")
     assert actions(services, "webhook") == ["created"]
+
+
+def test_whoever_lost_a_camera_gets_no_old_answers_about_it(app: FastAPI, services: Services) -> None:
+    services.desk.take(make_event())
+    guard = client_as(app, services, "guard", ["car-park", "north-gate"])
+    assert guard.post(NOTES, json={"note": "looked"}, headers=keyed("k")).status_code == 200
+    assert guard.post(NOTES, json={"note": "looked"}, headers=keyed("k")).status_code == 200
+    users = services.accounts.users
+    users.change("guard1", UserChange(cameras=["car-park"]), actor=SYSTEM, by=None, expected_version=None)
+    again = guard.post(NOTES, json={"note": "looked"}, headers=keyed("k"))
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "already_done")
+    assert again.json()["error"]["details"]["did"] == []
+    assert ALERT not in again.text
+    assert guard.post(NOTES, json={"note": "looked"}, headers=keyed("new")).status_code == 404
 
 
 def test_what_writes_nothing_is_done_once_too(services: Services) -> None:
