@@ -27,7 +27,8 @@ _ADDED = "gatewatch_answer_headers"
 
 
 async def only_what_is_known(connection: HTTPConnection) -> None:
-    """A dependency of the whole application. Raises InvalidError.
+    """A dependency of the whole application. What is wrong is told by the route's guard (`refuse_what_is_wrong`):
+    strangers hear first that they must log in.
 
     A misspelt filter that is passed over would show more than was asked for; a NUL in a text is refused by some
     databases and cut off at by others.
@@ -41,9 +42,15 @@ async def only_what_is_known(connection: HTTPConnection) -> None:
             problems.append(_problem(["path", name], "must not contain NUL or half a surrogate pair", "unusable_text"))
     if isinstance(connection, Request) and connection.method not in ("GET", "HEAD"):
         problems += _of_body(await connection.body())
+    connection.state.problems = problems[:20]
+
+
+def refuse_what_is_wrong(connection: HTTPConnection) -> None:
+    """Raises InvalidError for what `only_what_is_known` found."""
+    problems: list[dict[str, Any]] = getattr(connection.state, "problems", [])
     if problems:
         first = problems[0]
-        raise InvalidError(f"{'.'.join(first['where'])}: {first['message']}.", {"problems": problems[:20]})
+        raise InvalidError(f"{'.'.join(first['where'])}: {first['message']}.", {"problems": problems})
 
 
 class HeadAsGet:

@@ -95,5 +95,7 @@ def address_of(connection: HTTPConnection) -> str:
     except ValueError:
         return host[:64]
     if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:  # On a socket for both, all of IPv4 would share one network.
+            return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)

@@ -17,6 +17,7 @@ from api.access.principal import Authenticator, Permission, Principal
 from api.errors import ForbiddenError, NotAuthenticatedError
 from api.idempotency import claim_for
 from api.journal import Actor
+from api.strictness import refuse_what_is_wrong
 
 
 class Requires:
@@ -27,7 +28,8 @@ class Requires:
         self.permission = permission
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
-        """Raises NotAuthenticatedError, ForbiddenError or TooManyRequestsError, or what `claim_for` raises."""
+        """Raises NotAuthenticatedError, ForbiddenError or TooManyRequestsError, then InvalidError for what no route
+        takes, or what `claim_for` raises."""
         limiter: Limiter = connection.app.state.limiter
         try:
             principal = await _principal_of(connection)
@@ -38,6 +40,7 @@ class Requires:
         connection.state.principal = principal
         if self.permission is not None:
             _check(principal, self.permission)
+        refuse_what_is_wrong(connection)
         await claim_for(connection, principal)
         return principal
 
@@ -46,9 +49,10 @@ class Public:
     """The dependency of a route that anybody may call."""
 
     async def __call__(self, connection: HTTPConnection) -> None:
-        """Raises TooManyRequestsError."""
+        """Raises TooManyRequestsError, or InvalidError for what no route takes."""
         limiter: Limiter = connection.app.state.limiter
         limiter.strangers.take(address_of(connection))
+        refuse_what_is_wrong(connection)
 
 
 class Within:
@@ -57,8 +61,12 @@ class Within:
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    async def __call__(self) -> None:
-        pass
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Raises TooManyRequestsError: a socket is open before it is known whose it is. InvalidError for what the
+        route does not take."""
+        limiter: Limiter = connection.app.state.limiter
+        limiter.strangers.take(address_of(connection))
+        refuse_what_is_wrong(connection)
 
 
 def requires(permission: Permission | None) -> Any:

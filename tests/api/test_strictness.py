@@ -27,6 +27,16 @@ def test_what_a_query_may_not_hold_is_named(client: TestClient, query: str, kind
     assert (problem["type"], problem["where"]) == (kind, ["query", named])
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/alerts?stat=new"), ("PUT", "/arming?x=1"), ("GET", "/users/a%00b")]
+)
+def test_strangers_hear_first_that_they_must_log_in(app: FastAPI, client: TestClient, method: str, path: str) -> None:
+    body = {} if method == "PUT" else None
+    with TestClient(app, base_url="http://127.0.0.1:8400") as stranger:
+        assert stranger.request(method, f"{V1}{path}", json=body).status_code == 401
+    assert client.request(method, f"{V1}{path}", json=body).status_code == 422
+
+
 def test_lists_may_be_repeated(client: TestClient) -> None:
     assert client.get(f"{V1}/alerts?state=new&state=acknowledged&severity=high&severity=low").status_code == 200
 
