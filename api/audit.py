@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -234,8 +233,12 @@ def _alerts(connection: Connection, audit: AlertAudit, findings: Findings) -> No
         findings.add("alert_missing", f"{subject} was taken away: entry {seq} still speaks of it", seq, subject)
 
 
-def _grouped(found: Iterable[Any], key: Any) -> dict[int, list[Any]]:
-    return {seq: list(group) for seq, group in groupby(found, lambda row: row[key])}
+def _grouped(found: Iterable[Any], key: str) -> dict[int, list[Any]]:
+    # Rows come in the order in which they were added, and what joined several alerts alternates between them.
+    groups: dict[int, list[Any]] = {}
+    for row in found:
+        groups.setdefault(row[key], []).append(row)
+    return groups
 
 
 def _counts(connection: Connection, findings: Findings) -> None:

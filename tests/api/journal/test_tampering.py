@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from api.alerts import Clip
 from api.audit import Report, Trust, audit_within
 from api.heads import HEADS_FILE
 from api.keys import KEY_FILE, SiteKeys
 from api.services import Services
 from tests.api.databases import KIND, fresh
 from tests.api.journal.lives import audit_of, copy_entry, live, raw, rehash, reopened, shift, sql
+from tests.api.scenes import crossing, make_event
 
 FIRST = "alert.north-gate.lawn-loitering.000001"
 SECOND = "alert.north-gate.lawn-loitering.000002"
@@ -196,6 +198,19 @@ def test_what_was_not_touched_is_intact(site: tuple[str, Path]) -> None:
     report = audit_of(*site)
     assert report.intact, report.findings
     assert (report.first, report.last, report.entries, report.alerts, report.heads) == (1, LAST, LAST, 4, 1)
+
+
+def test_two_things_that_go_on_at_once_are_intact(database: str, media: Path) -> None:
+    with reopened(database, media) as services:
+        desk = services.desk
+        for n in (1, 2, 3):
+            at_s = 1000.0 + 3 * n
+            for event in (make_event(n, at_s), crossing(n, at_s + 1)):
+                alert_id = desk.take(event).alert_id
+                desk.attach_media(alert_id, snapshot=None, clips=[Clip("a.mp4", 1.0, 2.0), Clip("b.mp4", 3.0, 4.0)])
+    report = audit_of(database, media)
+    assert report.intact, report.findings
+    assert report.alerts == 2
 
 
 @pytest.mark.parametrize(("attack", "what", "seq", "part"), [row[1:] for row in ATTACKS], ids=[a[0] for a in ATTACKS])
