@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement, not_
 from sqlalchemy.orm import Session
 
 from api.access.principal import Principal
 from api.delivery import secret_of
 from api.errors import ConflictError, ForbiddenError, NotFoundError, StaleError
 from api.journal import Actor
-from api.outbox import ABOUT_PEOPLE, GIVE_UP_AFTER, Outbox
+from api.outbox import ABOUT_PEOPLE, GIVE_UP_AFTER, TEST_TOPIC, Outbox
 from api.sender import Sender, SenderOptions
 from api.storage import outbox as storage
 from api.storage.ledger import Ledger
@@ -155,6 +156,9 @@ class Webhooks:
                 del told["url"]
                 told |= _shown(target)
                 row.url = target.url
+                # What waits from before the webhook was narrowed must not go where this caller wants it.
+                why = "The target was changed by somebody who may not see this."
+                storage.drop_pending(write.session, row.seq, why, not_(_messages_of(principal)))
             row.name = changes.get("name", row.name)
             if "enabled" in changes:
                 row.enabled = changes["enabled"]
@@ -204,7 +208,7 @@ class Webhooks:
         """Newest first."""
         with self._ledger.reading() as session:
             row = _seen(session, webhook_id, principal)
-            found = storage.messages(session, row.seq, state, before, limit + 1)
+            found = storage.messages(session, row.seq, state, before, limit + 1, _messages_of(principal))
             page = [
                 Sent(
                     one.seq, one.message_id, one.topic, one.state, one.created_at, one.next_at, one.give_up_at,
@@ -220,7 +224,7 @@ class Webhooks:
         """Attempts, newest first."""
         with self._ledger.reading() as session:
             row = _seen(session, webhook_id, principal)
-            found = storage.deliveries(session, row.seq, before, limit + 1)
+            found = storage.deliveries(session, row.seq, before, limit + 1, _messages_of(principal))
             page = [
                 Delivery(
                     one.seq, one.at, one.message.message_id, one.message.topic, one.duration_s, one.status, one.error
@@ -233,12 +237,13 @@ class Webhooks:
         """Sends dead messages again, or the one named (also one that was delivered); returns how many."""
         with self._ledger.writing() as write:
             row = _changeable(write.session, webhook_id, principal, None)
-            found = None if message_id is None else storage.message(write.session, row.seq, message_id)
+            which = _messages_of(principal)
+            found = None if message_id is None else storage.message(write.session, row.seq, message_id, which)
             if message_id is not None and found is None:
                 raise NotFoundError(f"Webhook {webhook_id} has no message {message_id[:60]}.")
             if found is not None and found.state == "pending":
                 raise ConflictError(f"Message {message_id} is still to be sent.")
-            revived = storage.revive(write.session, row.seq, write.at + GIVE_UP_AFTER, message_id)
+            revived = storage.revive(write.session, row.seq, write.at + GIVE_UP_AFTER, message_id, which)
             row.held_until = None
             body = {"messages": revived, "message_id": message_id}
             write.journal(actor, "webhook", webhook_id, "replayed", body, version=row.version)
@@ -255,6 +260,12 @@ class Webhooks:
 
 def _sees(principal: Principal, row: WebhookRow) -> bool:
     return principal.cameras is None or (row.cameras is not None and principal.cameras >= set(row.cameras))
+
+
+def _messages_of(principal: Principal) -> ColumnElement[bool]:
+    """Which of a webhook's messages the caller may see."""
+    hidden = () if "journal.read" in principal.permissions else ABOUT_PEOPLE
+    return storage.shown(principal.cameras, hidden, TEST_TOPIC)
 
 
 def _seen(session: Session, webhook_id: str, principal: Principal) -> WebhookRow:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, not_, or_, select, true, update
 from sqlalchemy.orm import Session, contains_eager
 
 from api.storage.tables import IncidentRow
+from api.storage.tables_journal import JournalRow
 from api.storage.tables_messages import DeliveryRow, OutboxRow, WebhookRow
 
 STATES = ("pending", "delivered", "dead", "dropped")
@@ -79,52 +80,76 @@ def hurry(session: Session, webhook_seq: int) -> None:
     session.execute(update(OutboxRow).where(*_pending(webhook_seq)).values(next_at=None))
 
 
-def drop_pending(session: Session, webhook_seq: int, why: str) -> int:
-    """What is not yet sent to a webhook that was removed; returns how many."""
+EVERY: ColumnElement[bool] = true()
+
+
+def shown(cameras: Collection[str] | None, hidden: Collection[str], always: str) -> ColumnElement[bool]:
+    """Which messages a caller may see: of these cameras (None: all), none of these subjects, those of the topic
+    `always` in any case. What a webhook was told before it was narrowed stays among its messages."""
+    rules = [not_(OutboxRow.topic.startswith(f"{subject}.", autoescape=True)) for subject in sorted(hidden)]
+    if cameras is not None:
+        of_them = select(JournalRow.seq).where(
+            JournalRow.seq == OutboxRow.journal_seq, JournalRow.camera.in_(sorted(cameras))
+        )
+        rules.append(of_them.exists())
+    return or_(OutboxRow.topic == always, and_(EVERY, *rules))
+
+
+def drop_pending(session: Session, webhook_seq: int, why: str, which: ColumnElement[bool] = EVERY) -> int:
+    """What is not to be sent any more; returns how many."""
     return _rows(
         session.execute(
-            update(OutboxRow).where(*_pending(webhook_seq)).values(state="dropped", next_at=None, last_error=why)
+            update(OutboxRow)
+            .where(*_pending(webhook_seq), which)
+            .values(state="dropped", next_at=None, last_error=why)
+            .execution_options(synchronize_session=False)
         )
     )
 
 
-def message(session: Session, webhook_seq: int, message_id: str) -> OutboxRow | None:
-    wanted = select(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq, OutboxRow.message_id == message_id)
+def message(
+    session: Session, webhook_seq: int, message_id: str, which: ColumnElement[bool] = EVERY
+) -> OutboxRow | None:
+    wanted = select(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq, OutboxRow.message_id == message_id, which)
     return session.scalar(wanted)
 
 
 def messages(
-    session: Session, webhook_seq: int, state: str | None, before: int | None, limit: int
+    session: Session, webhook_seq: int, state: str | None, before: int | None, limit: int, which: ColumnElement[bool]
 ) -> Sequence[OutboxRow]:
     """Newest first."""
     found: list[OutboxRow] = []
     # State by state, as the index has them.
     for one in STATES if state is None else (state,):
-        wanted = select(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq, OutboxRow.state == one)
+        wanted = select(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq, OutboxRow.state == one, which)
         if before is not None:
             wanted = wanted.where(OutboxRow.seq < before)
         found += session.scalars(wanted.order_by(OutboxRow.seq.desc()).limit(limit))
     return sorted(found, key=lambda row: row.seq, reverse=True)[:limit]
 
 
-def deliveries(session: Session, webhook_seq: int, before: int | None, limit: int) -> Sequence[DeliveryRow]:
+def deliveries(
+    session: Session, webhook_seq: int, before: int | None, limit: int, which: ColumnElement[bool]
+) -> Sequence[DeliveryRow]:
     """Attempts with their messages, newest first."""
     wanted = select(DeliveryRow).join(DeliveryRow.message).options(contains_eager(DeliveryRow.message))
-    wanted = wanted.where(DeliveryRow.webhook_seq == webhook_seq)
+    wanted = wanted.where(DeliveryRow.webhook_seq == webhook_seq, which)
     if before is not None:
         wanted = wanted.where(DeliveryRow.seq < before)
     return session.scalars(wanted.order_by(DeliveryRow.seq.desc()).limit(limit)).all()
 
 
-def revive(session: Session, webhook_seq: int, give_up_at: datetime, message_id: str | None = None) -> int:
+def revive(
+    session: Session, webhook_seq: int, give_up_at: datetime, message_id: str | None, which: ColumnElement[bool]
+) -> int:
     """Makes dead messages pending again (or the one named, also where it was delivered); returns how many."""
-    wanted = update(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq)
+    wanted = update(OutboxRow).where(OutboxRow.webhook_seq == webhook_seq, which)
     if message_id is None:
         wanted = wanted.where(OutboxRow.state == "dead")
     else:
         wanted = wanted.where(OutboxRow.message_id == message_id, OutboxRow.state != "pending")
     fresh = {"state": "pending", "next_at": None, "give_up_at": give_up_at, "attempts": 0}
-    return _rows(session.execute(wanted.values(**fresh)))
+    return _rows(session.execute(wanted.values(**fresh).execution_options(synchronize_session=False)))
 
 
 def waiting(session: Session) -> dict[str, dict[str, int]]:

@@ -125,6 +125,27 @@ def test_an_integrator_stays_within_its_cameras_and_learns_nothing_about_people(
     assert wider.status_code == 404
 
 
+def test_what_a_webhook_was_told_before_it_was_narrowed_is_not_for_others(
+    app: FastAPI, services: Services, admin: TestClient
+) -> None:
+    hook = made(admin, topics=["alert.raised", "token.*"])
+    address = f"{HOOKS}/{hook['webhook_id']}"
+    services.desk.take(make_event(1))
+    services.desk.take(make_event(2, camera="gate-3"))
+    ours = client_as(app, services, "integrator", ["north-gate"])  # The webhook hears of this token.
+    assert admin.patch(address, json={"version": 1, "cameras": ["north-gate"]}).status_code == 200
+    assert len(admin.get(f"{address}/messages").json()["items"]) == 3
+    assert [one["body"]["camera"] for one in ours.get(f"{address}/messages").json()["items"]] == ["north-gate"]
+    assert admin.patch(address, json={"version": 2, "topics": ["alert.raised"]}).status_code == 200
+    (mine,) = ours.get(f"{address}/messages").json()["items"]
+    hidden = [one["message_id"] for one in admin.get(f"{address}/messages").json()["items"] if one != mine]
+    for message_id in hidden:
+        assert ours.post(f"{address}/messages/{message_id}/replay", json={}).status_code == 404
+    assert ours.patch(address, json={"version": 3, "url": "https://127.0.0.1:9443/mine"}).status_code == 200
+    states = {one["message_id"]: one["state"] for one in admin.get(f"{address}/messages").json()["items"]}
+    assert states == {mine["message_id"]: "pending"} | dict.fromkeys(hidden, "dropped")
+
+
 @pytest.mark.parametrize(("role", "reads"), [("guard", False), ("supervisor", False), ("auditor", True)])
 def test_others_may_at_most_read(app: FastAPI, services: Services, admin: TestClient, role: str, reads: bool) -> None:
     hook = made(admin)
