@@ -110,9 +110,7 @@ MALFORMED: list[tuple[str, str | bytes, list[str]]] = [
     (
         "unknown key at the top",
         CAM + "camera: {}\n",
-        [
-            'site.yaml:5: camera: expected a key out of @KEYS@, found this one (did you mean "cameras"?).'
-        ],
+        ['site.yaml:5: camera: expected a key out of @KEYS@, found this one (did you mean "cameras"?).'],
     ),
     (
         "misspelt key of a camera",
@@ -655,7 +653,11 @@ def test_every_problem_has_its_sentence(
     with pytest.raises(SiteError) as caught:
         load_site("site.yaml")
     # Kinds and labels are registered elsewhere; the table stays true when one more comes.
-    named = {"@KINDS@": one_of(sorted(RULES)), "@LABELS@": ", ".join(LABELS), "@KEYS@": one_of(sorted(keys_of(SiteFile)))}
+    named = {
+        "@KINDS@": one_of(sorted(RULES)),
+        "@LABELS@": ", ".join(LABELS),
+        "@KEYS@": one_of(sorted(keys_of(SiteFile))),
+    }
     expected = [_filled(sentence, named) for sentence in sentences]
     assert list(caught.value.problems) == expected
 
