@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from api.audit_alerts import AlertAudit
 from api.audit_chain import Chain, Checkpoint, Finding, Findings, KeptHead
 from api.audit_incidents import check_incidents
+from api.audit_tables import TOKENS, USERS, WEBHOOKS, check_arming, check_kind
 from api.errors import DeskError, InvalidError
 from api.heads import SignedHead
 from api.journal import GENESIS, tip_text
@@ -28,6 +29,7 @@ from api.storage.reading import UndecodableError, revision_of, snapshot
 ALERTS = 1000
 """Alerts that are compared at a time."""
 FIRST_WITH_JOURNAL = "0002"
+WITH_ALL_TABLES = "0004"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,10 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
     _alerts(connection, alerts, findings)
     check_incidents(rows.incident_rows(connection), rows.entries_of_incidents(connection), findings)
     _counts(connection, findings)
+    untold = _tables(connection, findings, whole=checkpoint is None)
     return Report(
         findings.listed, len(findings), chain.count, alerts.count, chain.first, chain.seq, chain.hash,
-        len(in_database), None if checkpoint is None else checkpoint.up_to_seq, _unchecked(trust),
+        len(in_database), None if checkpoint is None else checkpoint.up_to_seq, _unchecked(trust) + untold,
     )  # fmt: skip
 
 
@@ -223,14 +226,34 @@ def _alerts(connection: Connection, audit: AlertAudit, findings: Findings) -> No
         events = _grouped(rows.event_rows(connection, first, last), "alert_seq")
         clips = _grouped(rows.clip_rows(connection, first, last), "alert_seq")
         changes = _grouped(rows.change_rows(connection, first, last), "alert_seq")
+        notes = _grouped(rows.note_rows(connection, first, last), "alert_seq")
         for row in piece:
             seq = row["seq"]
             mine = entries.get(row["alert_id"], ())
-            audit.check(row, mine, events.get(seq, ()), clips.get(seq, ()), changes.get(seq, ()))
+            about = (events.get(seq, ()), clips.get(seq, ()), changes.get(seq, ()), notes.get(seq, ()))
+            audit.check(row, mine, *about)
         after = last
     for alert_id, seq in rows.alerts_without_rows(connection):
         subject = f"alert {alert_id}"
         findings.add("alert_missing", f"{subject} was taken away: entry {seq} still speaks of it", seq, subject)
+
+
+def _tables(connection: Connection, findings: Findings, *, whole: bool) -> list[str]:
+    """Users, tokens, webhooks and arming; returns what could not be checked."""
+    untold: list[str] = []
+    if (revision_of(connection) or "") < WITH_ALL_TABLES:
+        return untold
+    for kind, found in (
+        (USERS, rows.user_rows(connection)),
+        (TOKENS, rows.token_rows(connection)),
+        (WEBHOOKS, rows.webhook_rows(connection)),
+    ):
+        number = check_kind(kind, found, rows.entries_about(connection, kind.subject), findings, whole=whole)
+        if number:
+            untold.append(f"{number} {kind.what}s: the entries about them were removed by retention")
+    entries = list(rows.entries_about(connection, "arming", grouped=False))
+    check_arming(*rows.arming_rows(connection), entries, findings, whole=whole)
+    return untold
 
 
 def _grouped(found: Iterable[Any], key: str) -> dict[int, list[Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 from api.audit_chain import ACTION, ACTOR, AT, KIND, NOTE, REASON, SEQ, VERSION, Findings, Raw, body_of
 from api.journal import canonical
 from api.lifecycle import ACTIONS, VERDICT_OF
+from api.storage.facets import folded
 
 FACTS = ("alert_id", "camera", "rule", "kind", "zone", "line")
 HANDLING = frozenset(ACTIONS)
@@ -34,6 +35,7 @@ class Replay:
         self.clips: Any = [] if told.get("clip") is None else None
         self.media: Any = "pending"
         self.changes: Any = []
+        self.notes: list[Any] = [adopt[NOTE]]
         state = {
             "state": told.get("state"), "version": adopt[VERSION], "run": body.get("run"), "drill": body.get("drill"),
             "assignee": None, "seen_at": None, "seen_by": None, "acknowledged_at": None, "acknowledged_by": None,
@@ -46,6 +48,8 @@ class Replay:
                 for name in ("received_at", "seen_at", "acknowledged_at", "closed_at", "reason", "note")
             }
             self.changes = body.get("changes")
+            before = self.changes if isinstance(self.changes, list) else []
+            self.notes = [_mapping(change).get("note") for change in before]
             self.media = body.get("media")
             self._evidence(_mapping(body.get("evidence")))
         self.state: dict[str, Any] = state
@@ -54,6 +58,7 @@ class Replay:
     def take(self, entry: Raw) -> None:
         action, body, state = entry[ACTION], body_of(entry), self.state
         self.newest = entry[SEQ]
+        self.notes.append(entry[NOTE])
         if action not in ("evidence", "evidence_missing"):
             state["version"] = entry[VERSION]
         if action == "joined":
@@ -106,7 +111,13 @@ class AlertAudit:
         self.count = 0
 
     def check(
-        self, row: Row, entries: Sequence[Raw], events: Sequence[Row], clips: Sequence[Row], changes: Sequence[Row]
+        self,
+        row: Row,
+        entries: Sequence[Raw],
+        events: Sequence[Row],
+        clips: Sequence[Row],
+        changes: Sequence[Row],
+        notes: Sequence[Row] = (),
     ) -> None:
         self.count += 1
         subject = f"alert {row['alert_id']}"
@@ -135,6 +146,7 @@ class AlertAudit:
             *_events(replay, events),
             *_evidence_of(row, replay, clips),
             *_changes(replay, changes),
+            *_notes(row, replay, notes),
         ]  # fmt: skip
         if wrong:
             more = f" (and {len(wrong) - 4} more)" if len(wrong) > 4 else ""
@@ -239,6 +251,13 @@ def _changes(replay: Replay, changes: Sequence[Row]) -> Iterable[str]:
     names = ("version", "action", "at", "actor", "reason", "note")
     if [{name: change[name] for name in names} for change in changes] != replay.changes:
         yield "what was done with it before there was a journal is not what was adopted"
+
+
+def _notes(row: Row, replay: Replay, notes: Sequence[Row]) -> Iterable[str]:
+    # The search reads these and not the journal: what is changed here is not found any more.
+    want = [folded(note) for note in replay.notes if isinstance(note, str) and note]
+    if [note["folded"] for note in notes] != want or any(note["sort_at"] != row["sort_at"] for note in notes):
+        yield "the search finds it by other notes than those that were written"
 
 
 def _digest(body: Any) -> str | None:

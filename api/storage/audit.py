@@ -10,8 +10,19 @@ from sqlalchemy.sql import ColumnElement, FromClause
 
 from api.journal import utc_text_us
 from api.storage.base import UtcDateTime
-from api.storage.tables import AlertCountRow, AlertFacetRow, AlertRow, ChangeRow, ClipRow, EventRow, IncidentRow
+from api.storage.tables import (
+    AlertCountRow,
+    AlertFacetRow,
+    AlertNoteRow,
+    AlertRow,
+    ChangeRow,
+    ClipRow,
+    EventRow,
+    IncidentRow,
+)
+from api.storage.tables_access import TokenRow, UserRow
 from api.storage.tables_journal import CheckpointRow, JournalRow, JournalTipRow, SignedHeadRow
+from api.storage.tables_messages import ArmingOverrideRow, ArmingRow, WebhookRow
 
 PIECE = 2000
 JOURNAL_COLUMNS = (
@@ -57,6 +68,43 @@ def change_rows(connection: Connection, first: int, last: int) -> list[dict[str,
     return _plain(connection, ChangeRow.__table__, ChangeRow.alert_seq.between(first, last), ChangeRow.seq)
 
 
+def note_rows(connection: Connection, first: int, last: int) -> list[dict[str, Any]]:
+    """What the search finds alerts by, as it was said."""
+    row = AlertNoteRow
+    found = _plain(connection, row.__table__, row.alert_seq.between(first, last), row.alert_seq)
+    return sorted(found, key=lambda note: (note["alert_seq"], note["number"]))
+
+
+def user_rows(connection: Connection) -> dict[Any, dict[str, Any]]:
+    """By name."""
+    return {row["name"]: row for row in _plain(connection, UserRow.__table__, None, UserRow.seq)}
+
+
+def token_rows(connection: Connection) -> dict[Any, dict[str, Any]]:
+    """By id, each with the name of its `owner`."""
+    names = {row["seq"]: row["name"] for row in user_rows(connection).values()}
+    found = _plain(connection, TokenRow.__table__, None, TokenRow.seq)
+    return {row["token_id"]: row | {"owner": names.get(row["user_seq"])} for row in found}
+
+
+def webhook_rows(connection: Connection) -> dict[Any, dict[str, Any]]:
+    """By id, removed ones too."""
+    return {row["webhook_id"]: row for row in _plain(connection, WebhookRow.__table__, None, WebhookRow.seq)}
+
+
+def arming_rows(connection: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(the profile, the overrides)."""
+    overrides = _plain(connection, ArmingOverrideRow.__table__, None, ArmingOverrideRow.camera)
+    return _plain(connection, ArmingRow.__table__, None, ArmingRow.id), overrides
+
+
+def entries_about(connection: Connection, subject: str, *, grouped: bool = True) -> Iterator[Row]:
+    """The entries about such things, in order; `grouped`: one thing after the other."""
+    wanted = select(*_raw(connection, JOURNAL_COLUMNS)).where(JournalRow.subject == subject)
+    order = (JournalRow.subject_id, JournalRow.seq) if grouped else (JournalRow.seq,)
+    yield from _hashable(connection, wanted.order_by(*order))
+
+
 def signed_heads(connection: Connection) -> list[dict[str, Any]]:
     return _plain(connection, SignedHeadRow.__table__, None, SignedHeadRow.id)
 
@@ -71,8 +119,7 @@ def incident_rows(connection: Connection) -> list[dict[str, Any]]:
 
 def entries_of_incidents(connection: Connection) -> Iterator[Row]:
     """The entries about incidents, by incident, each in order."""
-    wanted = select(*_raw(connection, JOURNAL_COLUMNS)).where(JournalRow.subject == "incident")
-    yield from _hashable(connection, wanted.order_by(JournalRow.subject_id, JournalRow.seq))
+    yield from entries_about(connection, "incident")
 
 
 def incident_ids(connection: Connection) -> dict[int, str]:

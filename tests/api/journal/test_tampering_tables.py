@@ -1,0 +1,109 @@
+"""Somebody with the database but without the key changes who may do what, or what the search finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from api.access.users import UserChange
+from api.arming import ArmedRule, ArmingPlan
+from api.audit import Trust, audit_within
+from api.keys import KEY_FILE, SiteKeys
+from api.retention import Retention
+from api.services import Services
+from tests.api.databases import KIND, fresh
+from tests.api.journal.lives import GUARD, audit_of, live, raw, reopened, sql
+from tests.api.kit import token_for
+from tests.api.webhooks.kit import ADMIN, WANG, quick
+
+PLAN = ArmingPlan(rules={"north-gate": (ArmedRule("lawn-loitering", "lawn"),)})
+ATTACKS = [
+    # what is done, what must be found, a part of its sentence
+    ("UPDATE user_account SET role = 'administrator' WHERE name = 'guard1'", "user_changed",
+     "user guard1: role is administrator instead of guard"),
+    ("UPDATE user_account SET cameras = NULL WHERE name = 'guard1'", "user_changed", "cameras is none instead of"),
+    ("UPDATE user_account SET disabled = (1 = 0) WHERE name = 'auditor2'", "user_changed", "disabled is False"),
+    ("UPDATE user_account SET version = 9 WHERE name = 'guard1'", "user_changed", "version is 9 instead of 1"),
+    ("UPDATE user_account SET name = 'ghost' WHERE name = 'guard1'", "inserted", "user ghost"),
+    ("UPDATE user_account SET name = 'ghost' WHERE name = 'guard1'", "user_missing", "user guard1 was taken away"),
+    ("UPDATE api_token SET cameras = NULL", "token_changed", "cameras is none instead of ['north-gate']"),
+    ("UPDATE api_token SET permissions = '[\"users.write\"]'", "token_changed", "permissions is ['users.write']"),
+    ("UPDATE api_token SET user_seq = (SELECT seq FROM user_account WHERE name = 'auditor2')", "token_changed",
+     "owner is auditor2 instead of guard1"),
+    ("UPDATE api_token SET expires_at = '2099-01-01 00:00:00.000000'", "token_changed", "expires_at is 2099"),
+    ("UPDATE api_token SET revoked_at = NULL", "token_changed", "revoked_at is none"),
+    ("DELETE FROM api_token", "token_missing", "was taken away"),
+    ("UPDATE webhook SET url = 'https://elsewhere.test/'", "webhook_changed", "url_sha256 is"),
+    ("UPDATE webhook SET cameras = NULL", "webhook_changed", "cameras is none instead of"),
+    ("UPDATE webhook SET enabled = (1 = 0)", "webhook_changed", "enabled is False"),
+    ("UPDATE arming SET profile = 'night'", "arming_changed", "its profile is night instead of day"),
+    ("DELETE FROM arming", "arming_changed", "its profile is none"),
+    ("DELETE FROM arming_override", "arming_changed", "is as its profile says instead of disarmed"),
+    ("UPDATE arming_override SET armed = (1 = 1)", "arming_changed", "is armed instead of disarmed"),
+    ("UPDATE alert_note SET folded = 'nothing'", "alert_changed", "the search finds it by other notes"),
+    ("DELETE FROM alert_note", "alert_changed", "the search finds it by other notes"),
+    ("UPDATE alert_note SET sort_at = '2020-01-01 00:00:00.000000' WHERE number = 1", "alert_changed", "the search"),
+]  # fmt: skip
+
+
+def live_on(services: Services) -> None:
+    live(services)
+    services.desk.act("alert.north-gate.lawn-loitering.000001", "note", note="ÜBER the fence", actor=GUARD)
+    token_for(services, "guard", ["north-gate"])
+    (token,) = services.accounts.tokens.list(None)
+    services.accounts.tokens.revoke(token.token_id, actor=WANG, owner=None)
+    users = services.accounts.users
+    users.create("auditor2", "auditor", actor=WANG)
+    users.reset_password("auditor2", actor=WANG)
+    off = UserChange(disabled=True)
+    users.change("auditor2", off, actor=WANG, by=None, expected_version=None)
+    services.webhooks.create(
+        ADMIN, WANG, name="console", url="https://127.0.0.1:9443/x", topics=["alert.*"], cameras=["north-gate"]
+    )
+    services.arming.override("north-gate", "lawn", False, actor=WANG)
+    services.arming.set_profile("night", actor=WANG, expected_version=None)
+    services.arming.set_profile("day", actor=WANG, expected_version=None)
+    services.arming.override("north-gate", "lawn", False, actor=WANG)
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
+    media = tmp_path_factory.mktemp("lived")
+    with ExitStack() as stack:
+        database = str(media / "alerts.db")
+        if KIND == "postgresql":
+            database = stack.enter_context(fresh(request.getfixturevalue("postgres")))
+        with reopened(database, media, sending=quick(), arming=PLAN) as services:
+            live_on(services)
+        yield database, media
+
+
+def test_what_was_not_touched_is_intact(lived: tuple[str, Path]) -> None:
+    report = audit_of(*lived)
+    assert report.intact, report.findings
+
+
+@pytest.mark.parametrize(("statement", "what", "part"), ATTACKS, ids=[f"{a[0][:60]} {a[1]}" for a in ATTACKS])
+def test_a_table(lived: tuple[str, Path], statement: str, what: str, part: str) -> None:
+    with raw(lived[0]) as connection, connection.begin_nested() as undo:
+        sql(connection, statement)
+        report = audit_within(connection, Trust(SiteKeys.load(lived[1] / KEY_FILE)))
+        undo.rollback()
+    assert any(f.what == what and part in f.message for f in report.findings), report.findings
+
+
+def test_what_retention_took_the_entries_of_is_said_and_no_finding(database: str, media: Path) -> None:
+    with reopened(database, media) as services:
+        token_for(services, "guard")
+        late = services.ledger.now() + timedelta(days=400)
+    with reopened(database, media, now=lambda: late) as services:
+        services.accounts.users.create("li", "guard", actor=WANG)
+        Retention(services.ledger, services.heads, media_dir=media, closed_alerts_days=30).run()
+    report = audit_of(database, media)
+    assert report.intact, report.findings
+    assert report.checkpoint is not None
+    assert any("1 users" in said for said in report.unchecked)
