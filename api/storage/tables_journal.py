@@ -17,6 +17,8 @@ class JournalRow(Base):
     __table_args__ = (
         Index("ix_journal_subject", "subject", "subject_id", "seq"),
         Index("ix_journal_camera", "camera", "seq"),
+        Index("ix_journal_actor", "actor", "seq"),
+        Index("ix_journal_action", "action", "seq"),
     )
 
     seq: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=False)

@@ -224,6 +224,8 @@ def _journal() -> None:
         sa.Column("hash", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_journal"),
     )
+    op.create_index("ix_journal_action", "journal", ["action", "seq"])
+    op.create_index("ix_journal_actor", "journal", ["actor", "seq"])
     op.create_index("ix_journal_camera", "journal", ["camera", "seq"])
     op.create_index("ix_journal_subject", "journal", ["subject", "subject_id", "seq"])
 
