@@ -20,10 +20,11 @@ from typing import Any, Literal, Self
 import structlog
 
 from api.errors import DeskError, InvalidError
-from api.journal import GENESIS, SYSTEM, Actor, head_text, utc_text_us
+from api.journal import GENESIS, SYSTEM, Actor, head_text
 from api.keys import SiteKeys, signature_holds
 from api.storage import journal as rows
 from api.storage.ledger import Ledger, Write, head_of
+from rules.types import utc_text
 
 HEADS_FILE = "journal-heads.jsonl"
 Why = Literal["hourly", "export", "checkpoint", "stop", "asked"]
@@ -74,7 +75,7 @@ class SignedHead:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "seq": self.seq, "hash": self.hash, "at": utc_text_us(self.at), "key_id": self.key_id,
+            "seq": self.seq, "hash": self.hash, "at": utc_text(self.at), "key_id": self.key_id,
             "signature": self.signature, "public_key": self.public_key,
         }  # fmt: skip
 

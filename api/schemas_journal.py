@@ -51,7 +51,7 @@ class HeadOut(BaseModel):
 
     seq: int = Field(description="The newest entry; 0 of an empty journal.")
     hash: str
-    at: str = Field(description="ISO 8601 in UTC.")
+    at: str = Field(description="ISO 8601 in UTC, with milliseconds: the text that is signed.")
     key_id: str
     signature: str = Field(description="Ed25519, base64, over the text that docs/journal.md gives.")
     public_key: str = Field(description="Base64. Compare it with the one that you know.")

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api.heads import HEADS_FILE, SignedHead
+from api.keys import signature_holds
 from api.services import Services
 from gatewatch.cli import run
 from tests.api.journal.lives import audit_of, live, raw, sql
@@ -48,6 +49,14 @@ def test_entries_are_listed_newest_first_and_filtered(auditor: TestClient) -> No
     assert len(asked(since=middle)) + len(asked(until=middle)) == len(everything)
 
 
+def test_what_lies_far_back_is_found_too(auditor: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {"subject": "alert", "action": "raised", "limit": 2}
+    near = auditor.get(J, params=wanted).json()
+    monkeypatch.setattr("api.storage.journal.LOOKED_AT_FIRST", 1)
+    assert auditor.get(J, params=wanted).json() == near
+    assert {entry["action"] for entry in near["items"]} == {"raised"}
+
+
 @pytest.mark.parametrize("query", ["cursor=x", "cursor=-1", "limit=0", "subject=x", "since=yesterday", "limit=201"])
 def test_a_wrong_question_is_refused(auditor: TestClient, query: str) -> None:
     assert auditor.get(f"{J}?{query}").status_code == 422
@@ -72,7 +81,10 @@ def test_the_head_is_signed_for_whoever_asks(auditor: TestClient, services: Serv
     key = auditor.get(f"{J}/key").json()
     assert key["key_id"] == services.ledger.keys.key_id
     before = auditor.get(J).json()["items"][0]["seq"]
-    head = SignedHead.from_json(auditor.get(f"{J}/head").json())
+    said = auditor.get(f"{J}/head").json()
+    text = json.dumps({"at": said["at"], "gatewatch": "journal head", "hash": said["hash"], "seq": said["seq"]})
+    assert signature_holds(key["public_key"], text.replace(": ", ":").replace(", ", ",").encode(), said["signature"])
+    head = SignedHead.from_json(said)
     assert head.seq == before  # Looking writes nothing.
     assert head.holds(key["public_key"])
     signed = auditor.post(f"{J}/head", json={})
@@ -125,7 +137,7 @@ def test_the_audit_command_names_what_it_finds(
     assert run([*command, "--head", head, "--head", str(tmp_path / "head.json")]) == 0
     assert "Intact: entries 1 to" in capsys.readouterr().out
     with raw(database) as connection:
-        sql(connection, "UPDATE journal SET note = 'x' WHERE seq = 8")
+        sql(connection, "UPDATE journal SET origin = 'x' WHERE seq = 8")
     assert run(command) == 1
     out = capsys.readouterr().out
     assert "changed: entry 8 (alert alert.north-gate.lawn-loitering.000001, acknowledge) was changed." in out
