@@ -10,7 +10,9 @@ from typing import Any
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Route, compile_path
 from starlette.websockets import WebSocketState
 
 from api.errors import DeskError
@@ -33,6 +35,8 @@ _CODES: Mapping[int, str] = {
     416: "range_not_satisfiable",
     500: "internal_error",
 }
+AGAIN_S = 2
+"""What a client is told to wait, in seconds, where nobody knows better."""
 _log = logging.getLogger(__name__)
 
 
@@ -54,8 +58,21 @@ def answer_of(error: DeskError) -> JSONResponse:
 def _headers_of(error: DeskError) -> dict[str, str]:
     if error.status == 401:
         return {"www-authenticate": "Bearer"}
-    wait_s = error.details.get("retry_after_s")
-    return {"retry-after": str(wait_s)} if error.status == 429 and wait_s is not None else {}
+    if error.status in (429, 503):
+        return {"retry-after": str(error.details.get("retry_after_s", AGAIN_S))}
+    return {}
+
+
+def _allowed(request: Request) -> str:
+    """The methods of this address: each has a route of its own, and a route names no other's."""
+    methods = {
+        method
+        for context in iter_route_contexts(request.app.routes)
+        if isinstance(context.original_route, Route)
+        if compile_path(context.path_format or "")[0].match(request.url.path)
+        for method in context.methods or ()
+    }
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 async def _end(connection: WebSocket, answer: JSONResponse) -> None:
@@ -90,11 +107,12 @@ def install(app: FastAPI) -> None:
         return answer
 
     @app.exception_handler(HTTPException)
-    def of_http(_: Request, error: HTTPException) -> JSONResponse:
+    def of_http(request: Request, error: HTTPException) -> JSONResponse:
         # Python's names for a status differ between its versions; these codes are part of the API.
         code = _CODES.get(error.status_code, "request_failed")
         message = f"{str(error.detail).rstrip('.')}."
-        return failure(error.status_code, code, message, None, error.headers)
+        headers = {"allow": _allowed(request)} if error.status_code == 405 else error.headers
+        return failure(error.status_code, code, message, None, headers)
 
     @app.exception_handler(RequestValidationError)
     def of_validation(_: Request, error: RequestValidationError) -> JSONResponse:

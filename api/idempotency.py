@@ -34,6 +34,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.principal import Principal
 from api.errors import ConflictError, InvalidError, UnavailableError
+from api.journal import utc_text_us
 from api.storage import repeats as storage
 from api.storage.ledger import Ledger, Write
 from api.storage.tables_messages import IdempotencyRow
@@ -123,7 +124,7 @@ class Idempotency:
                 return
             if row.fingerprint != claim.fingerprint:
                 raise ConflictError(
-                    f"This {HEADER} was used for another request: take a new one for each.", {"at": str(row.at)}
+                    f"This {HEADER} was used for another request: take a new one for each.", {"at": utc_text_us(row.at)}
                 )
             answer = self._opened(row, claim)
             if answer is None:
@@ -302,7 +303,7 @@ def _already_done(row: IdempotencyRow, claim: _Claim) -> ConflictError:
     ]
     return ConflictError(
         "A request with this key was carried out, but its answer is not to be had: look at what it did.",
-        {"at": row.at.isoformat(), "did": did}, code="already_done",
+        {"at": utc_text_us(row.at), "did": did}, code="already_done",
     )  # fmt: skip
 
 

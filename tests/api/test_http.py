@@ -238,9 +238,14 @@ def test_what_is_not_there(client: TestClient, path: str, status: int, code: str
 
 
 def test_methods_that_are_not_allowed(client: TestClient) -> None:
-    response = client.put(f"{V1}/health", json={})
-    refused(response, 405, "method_not_allowed")
-    assert "GET" in response.headers["allow"]
+    for path, allowed in (
+        ("health", "GET, HEAD"),
+        ("incidents/x", "GET, HEAD, PATCH"),
+        ("session", "DELETE, GET, HEAD, POST"),
+    ):
+        response = client.put(f"{V1}/{path}", json={})
+        refused(response, 405, "method_not_allowed")
+        assert response.headers["allow"] == allowed
 
 
 def test_a_fault_of_ours_keeps_the_shape_and_hides_its_cause(
@@ -362,7 +367,9 @@ class TestInputs:
     }
 
     def test_nobody_to_take_them(self, client: TestClient) -> None:
-        refused(client.post(f"{V1}/inputs", json=self.BODY), 503, "unavailable")
+        response = client.post(f"{V1}/inputs", json=self.BODY)
+        refused(response, 503, "unavailable")
+        assert int(response.headers["retry-after"]) > 0
 
     def test_they_reach_the_front(self, services: Services) -> None:
         taken: list[InputMessage] = []
