@@ -16,7 +16,7 @@ from api.reasons import VERDICTS, Verdict
 from rules.types import RuleEvent, Severity, utc_text
 
 OpenState = Literal["new", "acknowledged", "in_progress"]
-State = OpenState | Verdict
+State = Literal[OpenState, Verdict]
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 OPEN_STATES: tuple[OpenState, ...] = get_args(OpenState)

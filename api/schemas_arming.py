@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from api.access.principal import Principal
 from api.arming import Arming, ArmingState
@@ -26,7 +26,7 @@ class ArmingIn(_In):
 class OverrideIn(_In):
     camera: Name
     target: Target = Field(description="A rule of the camera, or the zone or line of rules; empty: all its rules.")
-    armed: bool
+    armed: StrictBool
     version: Version = None
 
 

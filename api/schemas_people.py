@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from api.access.principal import Permission, Role
 from api.access.tokens import Token
@@ -111,7 +111,7 @@ class UserChangeIn(_In):
     display_name: DisplayName | None = None
     role: Role | None = None
     cameras: Cameras = None
-    disabled: bool | None = None
+    disabled: StrictBool | None = None
     version: Version = None
 
 

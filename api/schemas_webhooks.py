@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StrictBool, StringConstraints
 
 from api.outbox import TOPICS
 from api.schemas import In, Name, Version
@@ -59,7 +59,7 @@ class WebhookChangeIn(In):
     url: Url | None = None
     topics: Topics | None = None
     cameras: Cameras = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class VersionIn(In):
