@@ -40,6 +40,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")  # People and alerts are for nobody's disk.
             await send(message)
 
         refusal = self._refusal(scope)

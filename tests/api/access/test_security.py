@@ -252,6 +252,7 @@ class TestRequests:
                 assert answer.headers["referrer-policy"] == "no-referrer"
             assert client.get(f"{V1}/session").headers["cache-control"] == "no-store"
             assert stranger.get(f"{V1}/session").headers["cache-control"] == "no-store"
+            assert client.get(f"{V1}/alerts").headers["cache-control"] == "no-store"
 
 
 def test_the_journal_says_who_did_what_to_whom(app: FastAPI, services: Services, accounts: Accounts) -> None:
