@@ -76,6 +76,7 @@ def run(
 ) -> None:
     """Watch live: connect the cameras, follow objects, raise alerts, and serve them until Ctrl-C."""
     import logging
+    import os
 
     from api.access.oidc_settings import oidc_from_environment
     from gatewatch.console import print_line
@@ -90,4 +91,5 @@ def run(
         transport=transport_of(tls_cert, tls_key, behind_proxy or ()), oidc=oidc_from_environment(),
         log_level=next((known for known in LEVELS if known == level), "warning"),
     )  # fmt: skip
+    os.umask(0o077)  # Pictures of people are for those who may log in, not for other users of this machine.
     run_site(load_site(site), options, say_line=print_line)
