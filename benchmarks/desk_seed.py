@@ -31,7 +31,7 @@ FILMED = 0.3
 """The share of alerts that have a snapshot and a clip; for the others, both have been removed by now."""
 CAMERAS = 60
 GUARDS = tuple(f"guard-{n:02}" for n in range(1, 26))
-VERSION = 2
+VERSION = 3
 """Of what is made here; a kept database of another version is made anew."""
 _PLACES = ("north-gate", "lobby", "car-park", "roof", "东门", "地下车库", "loading-bay", "garden", "西侧围墙", "office")
 _RULES: tuple[tuple[str, str, Severity, str | None, str | None, tuple[str, ...], int], ...] = (
@@ -246,7 +246,8 @@ class Seeder:
         alert: Alert | None, reason: str | None = None, note: str | None = None,
     ) -> Entry:  # fmt: skip
         text = canonical(dict(body))
-        camera, version = (None, None) if alert is None else (alert.camera, alert.version)
+        # What is no alert is an incident that was just opened.
+        camera, version = (None, 1) if alert is None else (alert.camera, alert.version)
         entry = Entry(
             self._seq + 1, at, actor, subject, subject_id, action, camera, version, reason, note, body, self._hash
         )

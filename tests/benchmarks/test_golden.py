@@ -47,7 +47,9 @@ def test_lookup_goes_by_keys_with_dots() -> None:
 def test_committed_limits_are_limits() -> None:
     content = json.loads(GOLDEN.read_text())
     for kind in ("limits", "short_limits"):
-        assert {path.split("/")[0] for path in content[kind]} == {"accuracy", "events", "speed", "still"}
+        assert {path.split("/")[0] for path in content[kind]} == {
+            "accuracy", "events", "speed", "still", "stream", "desk",
+        }  # fmt: skip
         assert all(set(limit) & {"at_least", "at_most"} for limit in content[kind].values())
 
 
