@@ -154,12 +154,13 @@ the processor by default. See [detectors](detectors.md). |
 | `GATEWATCH_WEIGHTS` | Folder of pulled and exported weights. |
 | `GATEWATCH_DATA` | Folder for alerts, snapshots and clips of `gatewatch run`; also `--data`. |
 | `GATEWATCH_DATABASE` | Where alerts are kept: an SQLite file or a `postgresql://` address; also `--database`. |
-| `GATEWATCH_TLS_CERT`, `GATEWATCH_TLS_KEY` | PEM files with which `gatewatch run` serves HTTPS; also `--tls-cert`, \
-`--tls-key`. |
+| `GATEWATCH_TLS_CERT` | PEM file of the certificate with which `gatewatch run` serves HTTPS; also `--tls-cert`. |
+| `GATEWATCH_TLS_KEY` | PEM file of its key; also `--tls-key`. |
 | `GATEWATCH_BEHIND_PROXY` | Addresses of proxies that are believed; also `--behind-proxy`. |
 | `GATEWATCH_WEBHOOK_ALLOW` | Networks beside the public internet to which webhooks may be sent, such as \
 `10.1.0.0/16,192.168.7.20/32`. See [webhooks](webhooks.md#where-it-may-go). |
-| `GATEWATCH_OIDC_...` | Log-in at an OpenID provider; see [signing in](oidc.md). |
+| `GATEWATCH_OIDC_` and a name | Log-in at an OpenID provider; see [signing in](oidc.md). |
+| `GATEWATCH_BENCH_DATABASE` | Database of `gatewatch bench desk`; also `--database`. |
 | `GATEWATCH_FONT` | Font file for Chinese text in snapshots, where the usual ones are not installed. |
 | `NO_COLOR` | No colours in logs. |
 | any other | Where a `source` or `analyse` names it as `${NAME}`. |

@@ -38,4 +38,4 @@ def test_every_variable_that_the_code_reads_is_on_it() -> None:
     named = {name for path in code for name in re.findall(r"GATEWATCH_[A-Z_]+", path.read_text(encoding="utf-8"))}
     assert {"GATEWATCH_PROVIDERS", "GATEWATCH_WEIGHTS"} <= named
     text = PAGE.read_text(encoding="utf-8")
-    assert [name for name in sorted(named) if f"| `{name}` |" not in text] == []
+    assert [name for name in sorted(named) if not re.search(rf"\| `{name}`[ a-z]* \|", text)] == []
