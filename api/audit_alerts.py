@@ -7,11 +7,11 @@ out must be what the tables hold: facts, events, evidence, and what guards did.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from api.audit_chain import ACTION, ACTOR, AT, KIND, NOTE, REASON, SEQ, VERSION, Findings, Raw, body_of
+from api.audit_values import json_value, mapping, shown
 from api.journal import canonical
 from api.lifecycle import ACTIONS, VERDICT_OF
 from api.storage.facets import folded
@@ -27,10 +27,10 @@ class Replay:
     def __init__(self, adopt: Raw) -> None:
         """`adopt`: the entry that raised or adopted it."""
         body = body_of(adopt)
-        told = _mapping(body.get("alert"))
+        told = mapping(body.get("alert"))
         self.first = told
         self.latest = told
-        self.digests: dict[str, Any] = dict(_mapping(body.get("events_sha256")))
+        self.digests: dict[str, Any] = dict(mapping(body.get("events_sha256")))
         self.snapshot: Any = told.get("snapshot")
         self.clips: Any = [] if told.get("clip") is None else None
         self.media: Any = "pending"
@@ -49,9 +49,9 @@ class Replay:
             }
             self.changes = body.get("changes")
             before = self.changes if isinstance(self.changes, list) else []
-            self.notes = [_mapping(change).get("note") for change in before]
+            self.notes = [mapping(change).get("note") for change in before]
             self.media = body.get("media")
-            self._evidence(_mapping(body.get("evidence")))
+            self._evidence(mapping(body.get("evidence")))
         self.state: dict[str, Any] = state
         self.newest = adopt[SEQ]
 
@@ -62,8 +62,8 @@ class Replay:
         if action not in ("evidence", "evidence_missing"):
             state["version"] = entry[VERSION]
         if action == "joined":
-            self.latest = _mapping(body.get("alert"))
-            self.digests |= _mapping(body.get("events_sha256"))
+            self.latest = mapping(body.get("alert"))
+            self.digests |= mapping(body.get("events_sha256"))
         elif action == "evidence":
             self._evidence(body)
         elif action == "evidence_missing":
@@ -137,7 +137,7 @@ class AlertAudit:
         for entry in entries[starts[-1] + 1 :]:
             replay.take(entry)
         wrong = [
-            *(f"{name} is {_shown(have)} instead of {_shown(want)}" for name, have, want in _state(row, replay)
+            *(f"{name} is {shown(have)} instead of {shown(want)}" for name, have, want in _state(row, replay)
               if have != want),
             *_pointer(row, replay),
             *self._incident(row, replay),
@@ -157,14 +157,14 @@ class AlertAudit:
         have = None if row["incident_seq"] is None else self._incidents.get(row["incident_seq"], "unknown")
         want = replay.state["incident_id"]
         if have != want:
-            yield f"it belongs to incident {_shown(have)} instead of {_shown(want)}"
+            yield f"it belongs to incident {shown(have)} instead of {shown(want)}"
 
     def _facet(self, row: Row) -> Iterable[str]:
         # Lists find an alert by its facet: a wrong one hides it.
         want = (row["camera"], row["rule"], row["kind"], row["zone"] or "", row["line"] or "", row["label"])
         have = self._facets.get(row["facet_seq"])
         if have != want:
-            yield f"lists find it as {_shown(have)}"
+            yield f"lists find it as {shown(have)}"
 
 
 def _state(row: Row, replay: Replay) -> Iterable[tuple[str, Any, Any]]:
@@ -181,7 +181,7 @@ def _state(row: Row, replay: Replay) -> Iterable[tuple[str, Any, Any]]:
 
 def _pointer(row: Row, replay: Replay) -> Iterable[str]:
     if row["journal_seq"] != replay.newest:
-        yield f"its newest entry is {replay.newest}, and the alert points to entry {_shown(row['journal_seq'])}"
+        yield f"its newest entry is {replay.newest}, and the alert points to entry {shown(row['journal_seq'])}"
 
 
 def _facts(row: Row, replay: Replay, events: Sequence[Row]) -> Iterable[str]:
@@ -190,9 +190,9 @@ def _facts(row: Row, replay: Replay, events: Sequence[Row]) -> Iterable[str]:
         want = first.get(name)
         have = row[name] or None if name == "camera" else row[name]
         if have != want:
-            yield f"{name} is {_shown(have)} instead of {_shown(want)}"
+            yield f"{name} is {shown(have)} instead of {shown(want)}"
     latest = replay.latest
-    spans = _mapping(latest.get("media_time_s"))
+    spans = mapping(latest.get("media_time_s"))
     told = {
         "severity": latest.get("severity"), "started_at": latest.get("started_at"), "ended_at": latest.get("ended_at"),
         "start_s": spans.get("start"), "end_s": spans.get("end"),
@@ -203,48 +203,48 @@ def _facts(row: Row, replay: Replay, events: Sequence[Row]) -> Iterable[str]:
     }  # fmt: skip
     for name, want in told.items():
         if held[name] != want:
-            yield f"{name} is {_shown(held[name])} instead of {_shown(want)}"
+            yield f"{name} is {shown(held[name])} instead of {shown(want)}"
     if row["sort_at"] != (row["first_raised_at"] or row["received_at"]):
-        yield f"sort_at is {_shown(row['sort_at'])}"
+        yield f"sort_at is {shown(row['sort_at'])}"
     if not events:
         return
-    opening = _mapping(_json(events[0]["body"]))
-    for name, have in (("label", row["label"]), ("measured", _json(row["measured"]))):
+    opening = mapping(json_value(events[0]["body"]))
+    for name, have in (("label", row["label"]), ("measured", json_value(row["measured"]))):
         if have != opening.get(name):
-            yield f"{name} is {_shown(have)} instead of {_shown(opening.get(name))}"
+            yield f"{name} is {shown(have)} instead of {shown(opening.get(name))}"
     if _ms(row["first_raised_at"]) != opening.get("raised_at"):
-        yield f"first_raised_at is {_shown(row['first_raised_at'])} instead of {_shown(opening.get('raised_at'))}"
+        yield f"first_raised_at is {shown(row['first_raised_at'])} instead of {shown(opening.get('raised_at'))}"
 
 
 def _events(replay: Replay, events: Sequence[Row]) -> Iterable[str]:
     held = [event["event_id"] for event in events]
     for event in events:
-        body = _json(event["body"])
+        body = json_value(event["body"])
         want = replay.digests.get(str(event["event_id"]))
         if want is None:
-            yield f"event {_shown(event['event_id'])} was never raised"
-        elif _digest(body) != want or _mapping(body).get("id") != event["event_id"]:
-            yield f"event {_shown(event['event_id'])} was changed"
+            yield f"event {shown(event['event_id'])} was never raised"
+        elif _digest(body) != want or mapping(body).get("id") != event["event_id"]:
+            yield f"event {shown(event['event_id'])} was changed"
         elif _ms(event["raised_at"]) != body.get("raised_at"):
-            yield f"event {_shown(event['event_id'])} is said to have been raised at {_shown(event['raised_at'])}"
+            yield f"event {shown(event['event_id'])} is said to have been raised at {shown(event['raised_at'])}"
     for event_id in replay.digests:
         if event_id not in held:
-            yield f"event {_shown(event_id)} is missing"
+            yield f"event {shown(event_id)} is missing"
 
 
 def _evidence_of(row: Row, replay: Replay, clips: Sequence[Row]) -> Iterable[str]:
     if row["snapshot"] != replay.snapshot:
-        yield f"snapshot is {_shown(row['snapshot'])} instead of {_shown(replay.snapshot)}"
+        yield f"snapshot is {shown(row['snapshot'])} instead of {shown(replay.snapshot)}"
     if replay.clips is not None:
         held = [(clip["path"], clip["original"], _rounded(clip["from_s"]), _rounded(clip["to_s"])) for clip in clips]
         told = [
             (clip.get("clip"), clip.get("clip_original"), clip.get("clip_from_s"), clip.get("clip_to_s"))
-            for clip in map(_mapping, replay.clips if isinstance(replay.clips, list) else [])
+            for clip in map(mapping, replay.clips if isinstance(replay.clips, list) else [])
         ]
         if held != told:
-            yield f"its clips are {_shown([clip[0] for clip in held])} instead of {_shown([clip[0] for clip in told])}"
+            yield f"its clips are {shown([clip[0] for clip in held])} instead of {shown([clip[0] for clip in told])}"
     if replay.media == "ready" and row["media"] != "ready":
-        yield f"media is {_shown(row['media'])} instead of ready"
+        yield f"media is {shown(row['media'])} instead of ready"
 
 
 def _changes(replay: Replay, changes: Sequence[Row]) -> Iterable[str]:
@@ -267,20 +267,6 @@ def _digest(body: Any) -> str | None:
         return None
 
 
-def _json(value: Any) -> Any:
-    """SQLite's rows come as text, PostgreSQL's as what it means."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _user(name: str) -> str:
     """A token acts for its user; names of users have no slash."""
     return name.partition("/")[0]
@@ -293,8 +279,3 @@ def _ms(text: Any) -> Any:
 
 def _rounded(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float | int) else value
-
-
-def _shown(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:120])

@@ -8,7 +8,6 @@ and identities at a provider are in no entry, so a change of theirs cannot be se
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from api.audit_chain import ACTION, AT, CAMERA, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
+from api.audit_values import json_value, mapping, shown
 from api.journal import utc_text_us
 
 Row = Mapping[str, Any]
@@ -41,7 +41,7 @@ def check_kind(kind: Kind, rows: Mapping[Any, Row], entries: Iterable[Raw], find
     held = dict(rows)
     for name, group in groupby(entries, lambda entry: entry[SUBJECT_ID]):
         told, row = list(group), held.pop(name, None)
-        subject = f"{kind.what} {_shown(name)}"
+        subject = f"{kind.what} {shown(name)}"
         newest = told[-1][SEQ]
         if row is None:
             findings.add(
@@ -51,14 +51,14 @@ def check_kind(kind: Kind, rows: Mapping[Any, Row], entries: Iterable[Raw], find
             continue
         have = kind.held(row)
         wrong = [
-            f"{field} is {_shown(have.get(field))} instead of {_shown(want)}"
+            f"{field} is {shown(have.get(field))} instead of {shown(want)}"
             for field, want in kind.told(told).items()
             if have.get(field) != want
         ]
         if wrong:
             findings.add(f"{kind.subject}_changed", f"{subject}: {'; '.join(wrong)}", newest, subject)
     for name in held if whole else ():
-        subject = f"{kind.what} {_shown(name)}"
+        subject = f"{kind.what} {shown(name)}"
         findings.add("inserted", f"{subject}: no entry of the journal says that it was made", None, subject)
     return 0 if whole else len(held)
 
@@ -71,7 +71,7 @@ def _user_told(entries: Sequence[Raw]) -> Facts:
         if action == "created":
             facts |= body | {"disabled": False, "password_changed_at": None}
         elif action in ("changed", "disabled", "enabled"):
-            facts |= _mapping(body.get("before")) | _mapping(body.get("after"))
+            facts |= mapping(body.get("before")) | mapping(body.get("after"))
         elif action in ("password_reset", "password_changed"):
             facts["password_changed_at"] = entry[AT]
     return facts
@@ -79,7 +79,7 @@ def _user_told(entries: Sequence[Raw]) -> Facts:
 
 def _user_held(row: Row) -> Facts:
     held = {name: row[name] for name in ("role", "display_name", "version", "password_changed_at")}
-    return held | {"cameras": _json(row["cameras"]), "disabled": bool(row["disabled"])}
+    return held | {"cameras": json_value(row["cameras"]), "disabled": bool(row["disabled"])}
 
 
 def _token_told(entries: Sequence[Raw]) -> Facts:
@@ -95,7 +95,7 @@ def _token_told(entries: Sequence[Raw]) -> Facts:
 
 def _token_held(row: Row) -> Facts:
     held = {name: row[name] for name in ("owner", "name", "expires_at", "revoked_at")}
-    return held | {name: _json(row[name]) for name in ("permissions", "cameras")}
+    return held | {name: json_value(row[name]) for name in ("permissions", "cameras")}
 
 
 _OF_WEBHOOK = ("name", "topics", "cameras", "url_sha256", "enabled", "secret_generation")
@@ -119,7 +119,7 @@ def _webhook_told(entries: Sequence[Raw]) -> Facts:
 def _webhook_held(row: Row) -> Facts:
     held = {name: row[name] for name in ("name", "version", "secret_generation")}
     return held | {
-        "topics": _json(row["topics"]), "cameras": _json(row["cameras"]), "enabled": bool(row["enabled"]),
+        "topics": json_value(row["topics"]), "cameras": json_value(row["cameras"]), "enabled": bool(row["enabled"]),
         "removed": row["removed_at"] is not None,
         "url_sha256": hashlib.sha256(str(row["url"]).encode(errors="replace")).hexdigest(),
     }  # fmt: skip
@@ -150,12 +150,12 @@ def check_arming(
         have, want = held.get((camera, target)), told.get((camera, target))
         # An override from before the first entry that is left is not known here.
         if have != want and (want is not None or whole or profile is not None):
-            wrong.append(f"{_shown(camera)}/{_shown(target)} is {_armed(have)} instead of {_armed(want)}")
+            wrong.append(f"{shown(camera)}/{shown(target)} is {_armed(have)} instead of {_armed(want)}")
     if entries or (whole and rows):
         row = rows[0] if rows else {"profile": None, "version": None}
         for name, want in (("version", version), ("profile", profile)):
             if want is not None and row[name] != want:
-                wrong.append(f"its {name} is {_shown(row[name])} instead of {_shown(want)}")
+                wrong.append(f"its {name} is {shown(row[name])} instead of {shown(want)}")
         if not entries:
             wrong.append("no entry of the journal speaks of it")
     if wrong:
@@ -171,22 +171,3 @@ def _moment(value: Any) -> Any:
         return utc_text_us(datetime.fromisoformat(value).astimezone(UTC))
     except (TypeError, ValueError, OverflowError):
         return value
-
-
-def _json(value: Any) -> Any:
-    """SQLite's rows come as text, PostgreSQL's as what it means."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
-
-
-def _mapping(value: Any) -> Facts:
-    return value if isinstance(value, dict) else {}
-
-
-def _shown(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:120])
