@@ -120,16 +120,17 @@ class Desk:
         if known is not None:
             return store.alert_of(known)
         row = store.latest_of_rule(session, event.camera, event.rule)
-        alert = None if row is None or row.state not in OPEN_STATES else store.alert_of(row)
-        if row is not None and alert is not None and joins(alert, event, self._policy, run, drill=drill):
-            store.grown(row, joined(alert, event, run))
+        open_row = row if row is not None and row.state in OPEN_STATES else None
+        if open_row is not None and joins(store.alert_of(open_row, alone=True), event, self._policy, run, drill=drill):
+            row = open_row
+            store.grown(row, joined(store.alert_of(row), event, run))
             action = "joined"
         else:
             row = store.add(session, opened(event, run, drill=drill), body, write.at)
             action = "raised"
             if not event.camera:
                 row.media, row.media_note = "missing", "It concerns no camera."
-        store.add_event(session, row, run, body, event.raised_s, event.raised_at)
+        store.add_event(row, run, body, event.raised_s, event.raised_at)
         alert = store.alert_of(row)
         note_alert(write, row, actor, action, facts(alert, [body]))
         return alert
@@ -181,7 +182,7 @@ class Desk:
                 else:
                     row = store.add(session, item.alert, item.events[0], write.at)
                     for body, (raised_s, raised_at) in zip(item.events, item.raised, strict=True):
-                        store.add_event(session, row, run, body, raised_s, raised_at)
+                        store.add_event(row, run, body, raised_s, raised_at)
                     new += 1
                     note_alert(write, row, SYSTEM, "raised", facts(item.alert, item.events))
                 if (row.snapshot, store.alert_of(row).clips) == (item.alert.snapshot, item.alert.clips):

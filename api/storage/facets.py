@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from api.alerts import Alert
 from api.journal import Entry
 from api.storage.ledger import Write
 from api.storage.tables import AlertFacetRow, AlertNoteRow, AlertRow
+
+_NAMES = ("camera", "rule", "kind", "zone", "line", "label")
+_FACET = select(AlertFacetRow.seq).where(*(getattr(AlertFacetRow, name) == bindparam(name) for name in _NAMES))
 
 
 def facet_of(session: Session, alert: Alert, label: str) -> int:
@@ -19,7 +22,7 @@ def facet_of(session: Session, alert: Alert, label: str) -> int:
         "camera": alert.camera, "rule": alert.rule, "kind": alert.kind, "zone": alert.zone or "",
         "line": alert.line or "", "label": label,
     }  # fmt: skip
-    seq = session.scalar(select(AlertFacetRow.seq).filter_by(**values))
+    seq = session.scalar(_FACET, values)
     if seq is None:
         row = AlertFacetRow(**values)
         session.add(row)

@@ -76,7 +76,8 @@ class Write:
         return entry
 
     def _load_tip(self) -> JournalTipRow:
-        tip = self.session.get(JournalTipRow, 1)
+        with self.session.no_autoflush:  # What the transaction has done so far goes to the database in one piece.
+            tip = self.session.get(JournalTipRow, 1)
         if tip is None:
             tip = JournalTipRow(id=1, seq=0, hash=GENESIS, mac="")
             self.session.add(tip)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from api.alerts import Alert, Clip, State
@@ -32,11 +32,26 @@ _HANDLED = (
 """What guards may change."""
 _COPIED = (*_FACTS, *dict.fromkeys((*_GROWN, *_HANDLED)), "snapshot")
 """Fields that `Alert` and `AlertRow` share by name."""
+# Put together once: composing a statement costs several times what the database needs for it.
+_BY_ID = select(AlertRow).where(AlertRow.alert_id == bindparam("alert_id"))
+_WITH_EVENT = (
+    select(AlertRow).join(EventRow).where(EventRow.run == bindparam("run"), EventRow.event_id == bindparam("event_id"))
+)
+_LATEST_OF_RULE = (
+    select(AlertRow)
+    .where(AlertRow.camera == bindparam("camera"), AlertRow.rule == bindparam("rule"))
+    .order_by(AlertRow.seq.desc())
+    .limit(1)
+)
 
 
-def alert_of(row: AlertRow) -> Alert:
+def alert_of(row: AlertRow, *, alone: bool = False) -> Alert:
+    """`alone`: without its events and clips, which are read for it otherwise."""
+    own = {name: getattr(row, name) for name in _COPIED}
+    if alone:
+        return Alert(**own, event_ids=())
     return Alert(
-        **{name: getattr(row, name) for name in _COPIED},
+        **own,
         event_ids=tuple(event.event_id for event in row.events),
         clips=tuple(Clip(clip.path, clip.from_s, clip.to_s, clip.original, clip.shortfall_s) for clip in row.clips),
     )
@@ -80,22 +95,20 @@ def active_users(session: Session, name: str | None = None) -> list[UserRow]:
 
 
 def find(session: Session, alert_id: str) -> AlertRow | None:
-    return session.scalar(select(AlertRow).where(AlertRow.alert_id == alert_id))
+    return session.scalar(_BY_ID, {"alert_id": alert_id})
 
 
 def alert_with_event(session: Session, run: str, event_id: str) -> AlertRow | None:
     """The alert that has this event already."""
-    wanted = select(AlertRow).join(EventRow).where(EventRow.run == run, EventRow.event_id == event_id)
-    return session.scalar(wanted)
+    return session.scalar(_WITH_EVENT, {"run": run, "event_id": event_id})
 
 
 def latest_of_rule(session: Session, camera: str, rule: str) -> AlertRow | None:
-    wanted = select(AlertRow).where(AlertRow.camera == camera, AlertRow.rule == rule)
-    return session.scalar(wanted.order_by(AlertRow.seq.desc()).limit(1))
+    return session.scalar(_LATEST_OF_RULE, {"camera": camera, "rule": rule})
 
 
 def add(session: Session, alert: Alert, first_event: Mapping[str, Any], received_at: datetime) -> AlertRow:
-    """A row for a new alert, without its events."""
+    """A row for a new alert, without its events; the database has it with the next flush."""
     row = AlertRow(
         **{name: getattr(alert, name) for name in _COPIED},
         label=first_event["label"],
@@ -109,7 +122,6 @@ def add(session: Session, alert: Alert, first_event: Mapping[str, Any], received
         clips=[],
     )
     session.add(row)
-    session.flush()
     return row
 
 
@@ -129,11 +141,9 @@ def _write(row: AlertRow, alert: Alert, names: tuple[str, ...]) -> None:
 
 
 def add_event(
-    session: Session, row: AlertRow, run: str, body: Mapping[str, Any], raised_s: float, raised_at: datetime | None
+    row: AlertRow, run: str, body: Mapping[str, Any], raised_s: float, raised_at: datetime | None
 ) -> None:
-    event = EventRow(run=run, event_id=body["id"], raised_s=raised_s, raised_at=raised_at, body=dict(body))
-    row.events.append(event)
-    session.flush()
+    row.events.append(EventRow(run=run, event_id=body["id"], raised_s=raised_s, raised_at=raised_at, body=dict(body)))
 
 
 def replace_clips(session: Session, row: AlertRow, clips: Sequence[Clip]) -> None:
