@@ -2,9 +2,10 @@
 
 import { $, el, toast } from "./dom.js";
 import { incidentSection } from "./incidents.js";
-import { ask, post, Refused } from "./server.js";
-import { alertPath, may, page } from "./state.js";
 import { drawList, rememberPosition } from "./list.js";
+import { learnNames } from "./people.js";
+import { ask, post, Refused } from "./server.js";
+import { alertPath, incidentPath, may, page } from "./state.js";
 import { evidence, heading, side } from "./view.js";
 import { currentLanguage, say } from "./words.js";
 
@@ -101,28 +102,18 @@ export async function loadDetail() {
     return;
   }
   const incident = await incidentOf(detail);
-  await learnNames(detail);
+  await learnNames([detail.assignee, ...actors(detail)], id);
   if (page.selected !== id) return;
   Object.assign(page, { detail, incident });
   if (looksOf() !== $("detail").dataset.looks) drawDetail();
 }
 
-// What the people are called who had to do with it; a name that nobody knows is asked for once.
-async function learnNames(alert) {
-  const people = [alert.assignee, ...alert.changes.filter((change) => change.actor_kind === "user").map((change) => change.actor)];
-  const unknown = people.filter((name) => name && name !== page.me.name && !(name in page.names));
-  if (unknown.length === 0 || !may("alerts.handle")) return;
-  for (const name of unknown) page.names[name] = name;
-  try {
-    const { items } = await ask(`${alertPath(alert.alert_id)}/assignees`);
-    for (const one of items) page.names[one.name] = one.display_name || one.name;
-  } catch { /* The names by which they log in are enough. */ }
-}
+const actors = (alert) => alert.changes.filter((change) => ["user", "token"].includes(change.actor_kind)).map((change) => change.actor);
 
 async function incidentOf(alert) {
   if (!alert.incident_id) return null;
   try {
-    return await ask(`incidents/${encodeURIComponent(alert.incident_id)}`);
+    return await ask(incidentPath(alert.incident_id));
   } catch (error) {
     if (error instanceof Refused && error.status === 404) return null;
     throw error;

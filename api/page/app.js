@@ -1,6 +1,7 @@
 // The page of the alert desk: puts its parts together.
 
 import { drawDetail, loadDetail, markSeen, onAction, select } from "./alert.js";
+import { drawArming, listenToArming, loadArming, openArming } from "./arming.js";
 import { cameraNames, drawCameras, startCameras } from "./cameras.js";
 import { decide, listenToDecisions } from "./decide.js";
 import { arrive, changeOwnPassword, drawDoor, listenAtDoor, logOut, takeFragment } from "./door.js";
@@ -11,6 +12,8 @@ import {
   drawFilters, drawList, listenToFilters, loadList, loadOlder, neighbour, sinceWords, toggleMark,
 } from "./list.js";
 import { Live } from "./live.js";
+import { learnAssignees } from "./people.js";
+import { listenToRename } from "./rename.js";
 import { ask, Refused } from "./server.js";
 import { page } from "./state.js";
 import { currentLanguage, loadWords, moment, say, setLanguage, timeZone, word } from "./words.js";
@@ -35,12 +38,14 @@ function showConnection(state) {
   $("offline").hidden = good;
 }
 
-// Asks for what is shown; `ids`: the alerts that changed, null where that is unknown. Returns whether the server answered.
-async function refresh(ids) {
+// Asks for what is shown; `ids`: the alerts that changed, null where that is unknown; `arming`: whether that may have
+// changed. Returns whether the server answered.
+async function refresh(ids, arming) {
   try {
-    const fits = await loadList(ids);
+    const [fits] = await Promise.all([loadList(ids), arming ? loadArming() : null]);
     page.lastGood = new Date();
-    if (!fits) return refresh(ids);
+    if (!fits) return refresh(ids, false);
+    await learnAssignees(page.items);
     if (page.selected === null && page.items.length > 0) select(page.items[0].alert_id, load);
     drawList();
     if (page.cameras.join() !== shownCameras) drawFilters(knownCameras());
@@ -79,6 +84,7 @@ function drawFrame() {
   $("site-name").textContent = page.site.name;
   drawFilters(knownCameras());
   drawKeys();
+  drawArming();
   tick();
 }
 
@@ -120,7 +126,9 @@ function listen() {
   listenToFilters(look);
   listenToDecisions();
   listenToIncidents({ done: look, chosen: choose });
-  listenToKeys({ move, mark: () => toggleMark(page.selected), search: () => $("filter-text").focus() });
+  listenToRename(() => { drawDetail(); look(); });
+  listenToArming();
+  listenToKeys({ move, mark: () => toggleMark(page.selected), search: () => $("filter-text").focus(), arming: openArming });
   onAction({ asking: ask_first, done: look });
 }
 

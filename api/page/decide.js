@@ -3,9 +3,9 @@
 import { ACTIONS, drawDetail, handle, possible } from "./alert.js";
 import { $, el, fillSelect } from "./dom.js";
 import { changesSince } from "./history.js";
+import { person } from "./people.js";
 import { ask, Refused } from "./server.js";
 import { alertPath, page } from "./state.js";
-import { person } from "./view.js";
 import { currentLanguage, joinWords, measuredText, place, say, word } from "./words.js";
 
 const VERDICTS = { resolve: "resolved", false_alarm: "false_alarm", drill: "drill" };

@@ -1,16 +1,15 @@
 // Incidents: alerts that belong together.
 
 import { $, el, fillSelect, toast } from "./dom.js";
+import { rename } from "./rename.js";
 import { ask, post, Refused } from "./server.js";
-import { may, page } from "./state.js";
+import { incidentPath, may, page } from "./state.js";
 import { moment, say, word } from "./words.js";
 
 const NEW = "";
 const dialog = { ids: [], incidents: [] };
 let after = async () => {};
 let choose = () => {};
-
-const path = (id, ...rest) => ["incidents", encodeURIComponent(id), ...rest.map(encodeURIComponent)].join("/");
 
 // --- putting alerts together ---
 
@@ -50,7 +49,7 @@ async function submit(event) {
   $("incident-confirm").disabled = true;
   try {
     if (which === NEW) await post("incidents", { title, alert_ids: dialog.ids });
-    else await changing(which, (version) => post(path(which, "alerts"), { alert_ids: dialog.ids, version }));
+    else await changing(which, (version) => post(incidentPath(which, "alerts"), { alert_ids: dialog.ids, version }));
     page.marked.clear();
     $("incident").close();
     toast(say("done_incident"));
@@ -64,12 +63,12 @@ async function submit(event) {
 
 // Adding to an incident or taking from it holds whatever else has changed in it: once more with the newest version.
 async function changing(id, step) {
-  const { version } = await ask(path(id));
+  const { version } = await ask(incidentPath(id));
   try {
     return await step(version);
   } catch (error) {
     if (!(error instanceof Refused) || error.code !== "stale_version") throw error;
-    return step((await ask(path(id))).version);
+    return step((await ask(incidentPath(id))).version);
   }
 }
 
@@ -101,11 +100,12 @@ export function incidentSection(alert) {
   });
   const closed = incident.state === "closed";
   const tools = may("incidents.write") ? el("div", { className: "clip-tools" },
+    tool("edit_title", () => rename(incident), false, true),
     tool("take_out", () => run(() => changing(incident.incident_id, (version) => ask(
-      path(incident.incident_id, "alerts", alert.alert_id) + `?version=${version}`, { method: "DELETE" })), "done_take_out"),
+      incidentPath(incident.incident_id, "alerts", alert.alert_id) + `?version=${version}`, { method: "DELETE" })), "done_take_out"),
     closed || incident.alerts.length === 1),
     tool(closed ? "reopen_incident" : "close_incident", () => run(() => post(
-      path(incident.incident_id, closed ? "reopen" : "close"), { version: incident.version }), closed ? "done_reopen_incident" : "done_close_incident"), false))
+      incidentPath(incident.incident_id, closed ? "reopen" : "close"), { version: incident.version }), closed ? "done_reopen_incident" : "done_close_incident"), false))
     : null;
   return el("section", { className: "incident", id: "incident-of-alert" }, el("h3", {}, say("incident_of")),
     el("p", {}, el("strong", {}, incident.title), " ",
@@ -113,10 +113,11 @@ export function incidentSection(alert) {
     el("ol", { className: "events" }, ...others), tools);
 }
 
-function tool(key, step, disabled) {
+// `asks`: it opens a dialog, which may be left without doing anything.
+function tool(key, step, disabled, asks = false) {
   const button = el("button", { type: "button", className: "quiet", id: `do-${key}`, disabled }, say(key));
   button.addEventListener("click", () => {
-    button.disabled = true;
+    button.disabled = !asks;
     step();
   });
   return button;

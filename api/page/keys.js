@@ -13,13 +13,14 @@ function withClip(step) {
 }
 
 // Each: names, its text, what it does, how it is shown, the action that it needs.
-function table({ move, mark, search }) {
+function table({ move, mark, search, arming }) {
   return [
     [["j", "ArrowDown"], "key_next", () => move(1), ["J", "↓"]],
     [["k", "ArrowUp"], "key_previous", () => move(-1), ["K", "↑"]],
     ...ACTIONS.map(({ name, key }) => [[key], `key_${name}`, () => begin(name), [key.toUpperCase()], name]),
     [["x"], "key_mark", mark, ["X"], "incident"],
     [["/"], "key_search", search, ["/"]],
+    [["p"], "key_arming", arming, ["P"]],
     [[" "], "key_play", () => withClip((clip) => (clip.paused ? clip.play() : clip.pause())), ["space"]],
     [["e"], "key_event", () => withClip((clip) => { clip.currentTime = Number(clip.dataset.event); }), ["E"]],
     [["ArrowLeft"], "key_seek", () => withClip((clip) => { clip.currentTime -= 5; }), ["←", "→"]],

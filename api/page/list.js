@@ -8,6 +8,8 @@ import { cameraName, currentLanguage, fromSiteClock, joinWords, moment, place, s
 
 const HOUR_S = 3600;
 const TIMES = { "": 0, hour: HOUR_S, shift: 12 * HOUR_S, day: 24 * HOUR_S, week: 7 * 24 * HOUR_S };
+const LONG = 200;
+const LONGEST = 2000;
 const GROUPS = { open: OPEN, all: [] };
 
 const statesOf = (choice) => GROUPS[choice] ?? [choice];
@@ -45,12 +47,21 @@ export const narrowed = () => query().size > 0;
 
 // The newest page in front of what is known already; what left the newest page's stretch no longer matches the filter.
 function merge(fresh) {
-  const known = new Set(fresh.items.map((alert) => alert.alert_id));
+  const inPage = new Set(fresh.items.map((alert) => alert.alert_id));
   const last = fresh.items.at(-1);
-  const rest = fresh.next_cursor === null || !last ? []
-    : page.items.filter((alert) => !known.has(alert.alert_id) && sortKey(alert) <= sortKey(last));
-  page.items = [...fresh.items, ...rest];
-  if (!page.older) page.cursor = fresh.next_cursor;
+  const older = fresh.next_cursor === null || !last || beginsAnew(inPage) ? []
+    : page.items.filter((alert) => !inPage.has(alert.alert_id) && sortKey(alert) <= sortKey(last));
+  page.items = [...fresh.items, ...older];
+  // Behind what is kept the list goes on where it went on before.
+  if (older.length === 0) Object.assign(page, { cursor: fresh.next_cursor, older: false });
+}
+
+// Whether only the newest page is kept: where more than a page has come in, as something would be missing in between; and
+// where the list has grown long by itself and nobody looks further down.
+function beginsAnew(inPage) {
+  if (!page.items.some((alert) => inPage.has(alert.alert_id))) return true;
+  const looksFurther = $("list").scrollTop > 0 || (index(page.selected) >= 0 && !inPage.has(page.selected));
+  return page.items.length > (page.older ? LONGEST : LONG) && !looksFurther;
 }
 
 function announce(fresh) {

@@ -9,15 +9,17 @@ const SUBJECTS = {
   alert: ["raised", "joined", "evidence", "evidence_missing", "seen", "acknowledge", "claim", "assign", "release", "resolve",
     "false_alarm", "drill", "reopen", "note", "merged", "unmerged", "removed"],
   incident: ["opened", "changed", "closed", "note"],
+  arming: ["profile", "override"],
 };
 
-// `refresh(ids)` asks the server for what is shown and says whether it answered; `ids`: the alerts that changed, null
-// where that is unknown. `show(state)` is told "live", "asking" or "down".
+// `refresh(ids, arming)` asks the server for what is shown and says whether it answered; `ids`: the alerts that changed,
+// null where that is unknown; `arming`: whether that may have changed. `show(state)` is told "live", "asking" or "down".
 export class Live {
   constructor({ address, refresh, show }) {
     Object.assign(this, { address, refresh, show, source: null, streaming: false, reached: true, failures: 0 });
     this.changed = new Set();
     this.everything = false;
+    this.arming = false;
     this.running = false;
     this.last = 0;
   }
@@ -81,6 +83,7 @@ export class Live {
     let entry = null;
     try { entry = event && JSON.parse(event.data); } catch { /* Whatever it was: everything is looked at anew. */ }
     if (entry?.subject === "alert") this.changed.add(entry.subject_id);
+    else if (entry?.subject === "arming") this.arming = true;
     else this.everything = true;
     this.later();
   }
@@ -96,17 +99,19 @@ export class Live {
     if (this.running || !this.started) return;
     this.running = true;
     const ids = this.everything ? null : [...this.changed];
+    const arming = this.everything || this.arming;
     this.everything = false;
+    this.arming = false;
     this.changed.clear();
     try {
-      this.reached = await this.refresh(ids);
+      this.reached = await this.refresh(ids, arming);
     } finally {
       this.running = false;
       this.last = performance.now();
     }
     this.tell();
     if (!this.reached) this.everything = true;
-    else if (this.everything || this.changed.size > 0) this.later();
+    else if (this.everything || this.arming || this.changed.size > 0) this.later();
     this.schedule(this.streaming && this.reached ? CHECK_MS : ASK_MS);
   }
 

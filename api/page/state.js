@@ -8,7 +8,7 @@ export const page = {
   items: [], cursor: null, older: false, counts: {}, total: { number: null, exact: true }, known: null, loaded: false,
   filter: { states: "all", severity: "", camera: "", time: "", since: "", until: "", text: "", mine: false },
   marked: new Set(),
-  selected: null, detail: null, position: 0, incident: null,
+  selected: null, detail: null, position: 0, incident: null, arming: null,
   busy: false, lastGood: null,
 };
 
@@ -18,3 +18,4 @@ export const SEVERITIES = ["low", "medium", "high", "critical"];
 
 export const may = (permission) => page.me !== null && page.me.permissions.includes(permission);
 export const alertPath = (id) => `alerts/${encodeURIComponent(id)}`;
+export const incidentPath = (id, ...rest) => ["incidents", ...[id, ...rest].map(encodeURIComponent)].join("/");

@@ -1,14 +1,14 @@
 // Draws alerts.
 
 import { el } from "./dom.js";
-import { page } from "./state.js";
 import { history, responses } from "./history.js";
+import { person } from "./people.js";
+import { page } from "./state.js";
 import {
   cameraName, joinWords, measuredText, mediaTime, moment, number, place, say, shortMoment, when, word,
 } from "./words.js";
 
 const badge = (group, value) => el("span", { className: `badge ${group}-${value}` }, word(group, value));
-export const person = (name) => (name === page.me?.name ? say("me") : page.names?.[name] ?? name);
 
 function thumbnail(alert) {
   if (!alert.snapshot_url) return el("span", { className: "thumb none", "aria-hidden": "true" });
