@@ -22,6 +22,8 @@ from api.storage.ledger import Ledger
 
 TOTAL_CAP = 1000
 """Up to here lists are counted one by one."""
+COUNTS_CAP = 10_000
+"""Up to here alerts are counted by what they are, where no table knows their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ class Listing:
         return Page(found.records, None if found.next is None else _cursor(found.next, of), total)
 
     def counts(self, filters: Filters, *, cameras: frozenset[str] | None = None) -> Counts:
-        """By state, severity and camera; of the filters those on names, states and severities are heeded."""
+        """By state, severity and camera; exact where only names, states and severities are asked for, else up to the
+        `COUNTS_CAP` newest."""
         with self._ledger.reading() as session:
-            return listing.counts(session, limited(filters, cameras))
+            return listing.counts(session, limited(filters, cameras), COUNTS_CAP, reasons_with=self._reasons_with)
 
     def _reasons_with(self, sought: str) -> list[str]:
         return [code for code, texts in self._labels if any(sought in text for text in texts)]

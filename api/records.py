@@ -131,3 +131,5 @@ class Counts:
     by_severity: Mapping[str, int]
     by_camera: Mapping[str, int]
     """What concerns no camera is under the empty name."""
+    is_exact: bool = True
+    """False: there are more, which are older; each number is at least this."""

@@ -27,7 +27,7 @@ ME = "me"
 
 
 @dataclass(frozen=True)
-class CountedQuery:
+class ListQuery:
     """Filters that lists and counts share; several values of one filter widen it, further filters narrow it."""
 
     state: Annotated[list[State] | None, Query(description="Any of these, as for every filter that is a list.")] = None
@@ -38,16 +38,6 @@ class CountedQuery:
     zone: Names = None
     line: Names = None
     label: Names = None
-
-    def filters(self) -> Filters:
-        return Filters(
-            states=self.state, severities=self.severity, cameras=self.camera, rules=self.rule, kinds=self.kind,
-            zones=self.zone, lines=self.line, labels=self.label,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ListQuery(CountedQuery):
     drill: Annotated[bool | None, Query(description="Raised while the site was practising, or not.")] = None
     assignee: Annotated[list[Name] | None, Query(max_length=200, description="Users; `me` is the caller.")] = None
     incident: Names = None
@@ -112,10 +102,14 @@ def list_alerts(
 
 
 @router.get("/counts", operation_id="count_alerts", responses=documented(401, 422, 429, 503))
-def count_alerts(request: Request, principal: Reader, query: Annotated[CountedQuery, Depends()]) -> AlertCountsOut:
-    """How many alerts there are by state, severity and camera; costs the same however many there are."""
-    counts = listing_of(request).counts(query.filters(), cameras=principal.cameras)
+def count_alerts(request: Request, principal: Reader, query: Annotated[ListQuery, Depends()]) -> AlertCountsOut:
+    """How many alerts there are by state, severity and camera, for the filters of the list.
+
+    By state, severity, camera, rule, kind, zone, line and label all are counted, however many there are. With any other
+    filter the newest 10,000 that match are; `total_is_exact` is false where there are more.
+    """
+    counts = listing_of(request).counts(query.filters_for(principal), cameras=principal.cameras)
     return AlertCountsOut(
-        total=counts.total, by_state=dict(counts.by_state), by_severity=dict(counts.by_severity),
-        by_camera=dict(counts.by_camera),
+        total=counts.total, total_is_exact=counts.is_exact, by_state=dict(counts.by_state),
+        by_severity=dict(counts.by_severity), by_camera=dict(counts.by_camera),
     )  # fmt: skip

@@ -18,6 +18,9 @@ class AlertListOut(BaseModel):
 
 class AlertCountsOut(BaseModel):
     total: int
+    total_is_exact: bool = Field(
+        description="False: more than `total` match; the numbers are those of the newest, and so at least these."
+    )
     by_state: dict[str, int]
     by_severity: dict[str, int]
     by_camera: dict[str, int] = Field(description="Under the empty name: alerts that concern no camera.")

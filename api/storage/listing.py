@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from api.alerts import OPEN_STATES, SEVERITIES
 from api.records import Counts, Filters, ListPage, Position, Sort, Total
-from api.storage.facets import folded
+from api.storage.facets import folded, folded_name
 from api.storage.listing_rows import at_once, moment, records_of
-from api.storage.listing_search import Key, Search, Span, Wanted
+from api.storage.listing_search import Cell, Key, Search, Span, Wanted
 from api.storage.tables import AlertFacetRow, IncidentRow
 from rules.types import Severity
 
@@ -60,17 +60,31 @@ def total(
     return Total(min(number, cap), number <= cap)
 
 
-def counts(session: Session, filters: Filters) -> Counts:
-    """How many alerts there are by state, severity and camera; only filters on what is counted are heeded."""
+def counts(session: Session, filters: Filters, cap: int, *, reasons_with: ReasonsWith = lambda _: ()) -> Counts:
+    """How many alerts there are by state, severity and camera; what no table counts up to the `cap` newest."""
+    cells, is_exact = _counted(session, filters, cap, reasons_with)
     facets = _facets(session, filters)
     by_state: dict[str, int] = {}
     by_severity: dict[str, int] = {}
     by_camera: dict[str, int] = {}
-    cells = Search(session).cells(Wanted(sorted(facets), filters.states, filters.severities)) if facets else {}
     for (facet, state, severity), number in cells.items():
         for counted, name in ((by_state, state), (by_severity, severity), (by_camera, facets[facet].camera)):
             counted[name] = counted.get(name, 0) + number
-    return Counts(sum(by_state.values()), by_state, by_severity, by_camera)
+    return Counts(sum(by_state.values()), by_state, by_severity, by_camera, is_exact)
+
+
+def _counted(
+    session: Session, filters: Filters, cap: int, reasons_with: ReasonsWith
+) -> tuple[Mapping[Cell, int], bool]:
+    """How many alerts of each facet, state and severity, and whether these are all."""
+    wanted = _wanted(session, filters, descending=True, after=None)
+    if wanted is None:
+        return {}, True
+    search = Search(session)
+    if filters.text is None and wanted.counted:
+        return search.cells(wanted), True
+    keys = _found(session, search, filters, "newest", None, cap + 1, reasons_with)
+    return search.cells_of([seq for _, seq in keys[:cap]]), len(keys) <= cap
 
 
 def _keys(
@@ -178,7 +192,7 @@ class _Facet:
 
     @property
     def folded(self) -> list[str]:
-        return [folded(name) for name in self._names]
+        return [folded_name(name) for name in self._names]
 
 
 def _names_of(filters: Filters) -> Mapping[str, Sequence[str] | None]:

@@ -153,6 +153,16 @@ class Search:
         rows = at_once(self._session, statement, 4, values)
         return {(facet, state, severity): number for facet, state, severity, number in rows}
 
+    def cells_of(self, seqs: Sequence[int]) -> dict[Cell, int]:
+        """The cells of these alerts, with how many of them each has."""
+        where, value = self.among("a.seq", "seqs", seqs)
+        statement = (
+            f"SELECT a.facet_seq, a.state, a.severity, count(*) FROM alert a WHERE {where} "
+            "GROUP BY a.facet_seq, a.state, a.severity"
+        )
+        rows = at_once(self._session, statement, 4, {"seqs": value})
+        return {(facet, state, severity): number for facet, state, severity, number in rows}
+
     def _walk(self, wanted: Wanted, limit: int, looked: int) -> list[Key]:
         where, values = self._conditions(wanted)
         after, more = self._bounds(wanted.span, "b.sort_at", "b.seq")

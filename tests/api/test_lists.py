@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -102,9 +103,30 @@ def test_totals_and_counts(client: TestClient, alerts: dict[str, str]) -> None:
     assert (page["total"], page["total_is_exact"]) == (4, True)
     counts = client.get(f"{LIST}/counts?zone=lawn").json()
     assert counts == {
-        "total": 3, "by_state": {"new": 2, "in_progress": 1}, "by_severity": {"high": 2, "critical": 1},
-        "by_camera": {"north-gate": 1, "东门": 1, "lobby": 1},
+        "total": 3, "total_is_exact": True, "by_state": {"new": 2, "in_progress": 1},
+        "by_severity": {"high": 2, "critical": 1}, "by_camera": {"north-gate": 1, "东门": 1, "lobby": 1},
     }  # fmt: skip
+
+
+def test_counts_take_every_filter_of_the_list(client: TestClient, alerts: dict[str, str]) -> None:
+    for query in (
+        "line=kerb", "reason=animal&reason=test", "assignee=wang", "incident=INC-1", "drill=true", "drill=false",
+        "text=a%20cat", "text=动物&severity=medium", "since=2100-01-01T00:00:00Z",
+        "until=2100-01-01T00:00:00Z&text=gate", "state=new&text=north", "assignee=me",
+    ):  # fmt: skip
+        page = client.get(f"{LIST}?{query}&total=true").json()
+        assert len(page["items"]) < len(alerts) or query == "drill=false"
+        counts = client.get(f"{LIST}/counts?{query}").json()
+        assert (counts["total"], counts["total_is_exact"]) == (page["total"], True)
+        for by, name in (("by_state", "state"), ("by_severity", "severity"), ("by_camera", "camera")):
+            assert counts[by] == Counter(item[name] for item in page["items"]), query
+
+
+def test_counts_know_the_parameters_of_the_list(client: TestClient) -> None:
+    paths = client.get("/api/v1/openapi.json").json()["paths"]
+    known = [{one["name"] for one in paths[path]["get"]["parameters"]} for path in (LIST, f"{LIST}/counts")]
+    assert known[0] - known[1] == {"sort", "cursor", "limit", "total"}
+    assert known[1] <= known[0]
 
 
 def test_a_caller_sees_and_counts_its_own_cameras(app: FastAPI, services: Services, alerts: dict[str, str]) -> None:

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from api.alerts import OPEN_STATES, SEVERITIES, STATES
+from api.alerts import OPEN_STATES, SEVERITIES, STATES, Alert
 from api.keys import SiteKeys
 from api.reasons import DEFAULT_REASONS
-from api.records import Filters, Sort
+from api.records import Counts, Filters, Sort
 from api.storage import listing, listing_search
 from api.storage.database import open_database
 from benchmarks.desk_copy import copy_to_postgresql
@@ -190,9 +190,32 @@ def test_every_filter_and_order_gives_what_it_means(
 def test_counts_are_those_of_the_list(engine: Engine, rows: list[dict[str, Any]]) -> None:
     filters = Filters(kinds=["intrusion", "tailgating"], states=["resolved", "new"])
     with Session(engine) as session:
-        counts = listing.counts(session, filters)
-        assert listing.counts(session, Filters(cameras=["nowhere"])).total == 0
+        counts = listing.counts(session, filters, 10)
+        assert listing.counts(session, Filters(cameras=["nowhere"]), 10).total == 0
+    assert counts.is_exact
     found = [row["alert"] for row in rows if meant(row, filters)]
+    told_are(counts, found)
+
+
+def test_any_filter_is_counted_and_said_to_be_inexact_beyond_the_cap(
+    engine: Engine, rows: list[dict[str, Any]]
+) -> None:
+    chance, capped = random.Random(8), 0
+    with Session(engine) as session:
+        for _ in range(150):
+            filters, cap = some_filters(rows, chance), chance.choice((10, ALERTS))
+            counts = listing.counts(session, filters, cap, reasons_with=reasons_with)
+            want = [row["alert"] for row in rows if meant(row, filters)]
+            if not counts.is_exact:
+                assert len(want) > cap
+                newest = expected(rows, filters, "newest")[:cap]
+                want = [row["alert"] for row in rows if row["id"] in newest]
+                capped += 1
+            told_are(counts, want)
+    assert capped > 10
+
+
+def told_are(counts: Counts, found: list[Alert]) -> None:
     assert counts.total == len(found)
     for told, name in ((counts.by_state, "state"), (counts.by_severity, "severity"), (counts.by_camera, "camera")):
         values = [getattr(alert, name) for alert in found]
