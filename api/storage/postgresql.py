@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 from typing import Any
 
@@ -72,13 +73,20 @@ class SoleRun:
         """
         if self._connection is not None and not self._broken(self._connection):
             return
-        self.close()
+        self._drop()
         try:
             self._take()
         except DeskError as error:
             raise UnavailableError(str(error)) from None
 
     def close(self) -> None:
+        if self._connection is not None and not self._broken(self._connection):
+            # The server notices the end of a connection when it comes to it; the next run may start before.
+            with contextlib.suppress(DBAPIError):
+                self._connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": RUN_LOCK})
+        self._drop()
+
+    def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()  # Closed for good, and the lock with it, instead of going back to the pool.
