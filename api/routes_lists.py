@@ -14,7 +14,7 @@ from api.alerts import State
 from api.failures import documented
 from api.listing import Listing
 from api.records import Filters, Sort
-from api.schemas import Moment, Name, alert_out
+from api.schemas import Moment, Name, alert_fields
 from api.schemas_lists import AlertCountsOut, AlertListOut
 from rules.types import Severity
 
@@ -93,11 +93,13 @@ def list_alerts(
         query.filters_for(principal), sort, cameras=principal.cameras, cursor=cursor, limit=limit,
         with_total=total == "true",
     )  # fmt: skip
-    return AlertListOut(
-        items=[alert_out(record, principal) for record in page.records],
-        next_cursor=page.next_cursor,
-        total=None if page.total is None else page.total.number,
-        total_is_exact=None if page.total is None else page.total.is_exact,
+    return AlertListOut.model_validate(
+        {
+            "items": [alert_fields(record, principal) for record in page.records],
+            "next_cursor": page.next_cursor,
+            "total": None if page.total is None else page.total.number,
+            "total_is_exact": None if page.total is None else page.total.is_exact,
+        }
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -203,8 +202,9 @@ _HANDLING = (
 
 
 def alert_fields(record: Record, principal: Principal | None = None) -> dict[str, Any]:
-    """What `AlertOut` is made of."""
+    """What `AlertOut` is made of; its parts as dictionaries, which are validated in one go."""
     alert = record.alert
+    response = response_of(alert, record.received_at)
     base = f"{PREFIX}/alerts/{quote(alert.alert_id, safe='')}"
     return {
         "alert_id": alert.alert_id,
@@ -218,30 +218,30 @@ def alert_fields(record: Record, principal: Principal | None = None) -> dict[str
         "state": alert.state,
         "label": record.label,
         "event_ids": list(alert.event_ids),
-        "media_time_s": MediaTime(start=round(alert.start_s, 3), end=round(alert.end_s, 3)),
+        "media_time_s": {"start": round(alert.start_s, 3), "end": round(alert.end_s, 3)},
         "first_raised_s": round(alert.first_raised_s, 3),
         "started_at": alert.started_at,
         "raised_at": alert.first_raised_at,
         "ended_at": alert.ended_at,
         "received_at": record.received_at,
-        "measured": {name: MeasuredOut(**pair) for name, pair in record.measured.items()},
+        "measured": record.measured,
         **{name: getattr(alert, name) for name in _HANDLING},
-        "response_s": ResponseOut(**asdict(response_of(alert, record.received_at))),
+        "response_s": {"seen": response.seen, "acknowledged": response.acknowledged, "closed": response.closed},
         "incident_id": record.incident_id,
         "allowed_actions": _actions(record, principal),
         "media": record.media,
         "media_note": record.media_note,
         "snapshot_url": f"{base}/snapshot" if alert.snapshot else None,
         "clips": [
-            ClipOut(
-                part=part,
-                url=f"{base}/clip?part={part}",
-                original_url=f"{base}/clip/original?part={part}" if clip.original else None,
-                rendered=clip.original is not None,
-                from_s=clip.from_s,
-                to_s=clip.to_s,
-                shortfall_s=clip.shortfall_s,
-            )
+            {
+                "part": part,
+                "url": f"{base}/clip?part={part}",
+                "original_url": f"{base}/clip/original?part={part}" if clip.original else None,
+                "rendered": clip.original is not None,
+                "from_s": clip.from_s,
+                "to_s": clip.to_s,
+                "shortfall_s": clip.shortfall_s,
+            }
             for part, clip in enumerate(alert.clips, start=1)
         ],
     }

@@ -29,6 +29,7 @@ from api.app import create_app
 from api.journal import SYSTEM
 from api.services import Services, open_services
 from benchmarks.desk_seed import event_of, facets
+from gatewatch.heap import settled
 
 MARK = "cursor"
 """A request that has one is for a page deep in the list."""
@@ -140,7 +141,7 @@ def serve(media_dir: Path, readers: int) -> None:
         services.ledger.run_alone()
         timed = Timed(create_app(services, site=_Site(), version="bench"))
         arrivals = Arrivals(services)
-        with _serving(timed) as port:
+        with _serving(timed) as port, settled():
             say(port=port, tokens=tokens(services, readers), pid=os.getpid())
             for line in sys.stdin:
                 command = json.loads(line)

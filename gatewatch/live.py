@@ -34,6 +34,7 @@ from api.retention import Retention
 from api.services import Services, open_services
 from api.streamed import end_streams
 from gatewatch.errors import FrontError, OutputError
+from gatewatch.heap import settled
 from gatewatch.live_api import add_live_routes
 from gatewatch.live_board import Board
 from gatewatch.live_desk import LiveDesk
@@ -112,6 +113,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
         )  # fmt: skip
         stack.enter_context(keeper.running())
         server = stack.enter_context(_serving(app, sock, stop, options.transport))
+        stack.enter_context(settled())
         _say_start(site, options, say_line)
         worker.start()
         try:

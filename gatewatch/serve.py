@@ -13,6 +13,7 @@ import uvicorn
 
 from api.streamed import end_streams
 from gatewatch.errors import FrontError
+from gatewatch.heap import settled
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -41,7 +42,7 @@ def serve(app: FastAPI, sock: socket.socket, *, started: Callable[[str], None]) 
     """Runs until Ctrl-C or SIGTERM and returns; `started` hears the address once it answers."""
     address = f"http://{HOST}:{sock.getsockname()[1]}/"
     config = uvicorn.Config(app, log_level="warning", log_config=None, access_log=False, proxy_headers=False)
-    with _asked_to_stop_is_no_error():
+    with _asked_to_stop_is_no_error(), settled():
         _Server(config, lambda: started(address)).run(sockets=[sock])
 
 

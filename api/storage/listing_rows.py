@@ -10,9 +10,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from api.alerts import Alert, Clip
@@ -64,11 +65,18 @@ def records_of(session: Session, seqs: Sequence[int]) -> list[Record]:
 def at_once(session: Session, statement: str, columns: int, values: dict[str, Any]) -> Iterable[Sequence[Any]]:
     """The rows of a statement."""
     if session.get_bind().dialect.name != "sqlite":
-        return session.execute(text(statement), values)
-    names = ", ".join(f"c{n}" for n in range(columns))
-    whole = f"WITH r({names}) AS ({statement}) SELECT json_group_array(json_array({names})) FROM r"
-    rows: list[list[Any]] = json.loads(session.execute(text(whole), values).scalar_one())
+        return session.execute(_prepared(statement, None), values)
+    rows: list[list[Any]] = json.loads(session.execute(_prepared(statement, columns), values).scalar_one())
     return rows
+
+
+@lru_cache(512)
+def _prepared(statement: str, columns: int | None) -> TextClause:
+    """As SQLAlchemy wants it; `columns`: with all of its rows, of so many columns, as one."""
+    if columns is None:
+        return text(statement)
+    names = ", ".join(f"c{n}" for n in range(columns))
+    return text(f"WITH r({names}) AS ({statement}) SELECT json_group_array(json_array({names})) FROM r")
 
 
 def moment(stored: Any) -> datetime | None:
@@ -77,7 +85,7 @@ def moment(stored: Any) -> datetime | None:
         return None
     if isinstance(stored, datetime):
         return stored.astimezone(UTC)
-    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+    return datetime.fromisoformat(f"{stored}+00:00")
 
 
 def _read(session: Session, statement: str, columns: int, seqs: Sequence[int]) -> Iterable[Sequence[Any]]:

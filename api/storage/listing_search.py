@@ -10,16 +10,17 @@ First, however, a few hundred alerts are looked at in the order of the list: mos
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.records import Filters
-from api.storage.listing_rows import at_once
+from api.storage.listing_rows import at_once, moment
 
 WALKED = 500
 """Alerts that are looked at in the order of the list, before cells are asked for."""
@@ -39,6 +40,12 @@ class Span:
     after: tuple[datetime, int] | None = None
     low: datetime | None = None
     high: datetime | None = None
+
+    def no_further_than(self, last: datetime | None) -> Span:
+        """The part of it up to this moment, which is included; None: all of it."""
+        if last is None:
+            return self
+        return replace(self, low=last) if self.descending else replace(self, high=last + timedelta(microseconds=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,33 +219,30 @@ class Search:
     def _merged(self, wanted: Wanted, index: _Index, tuples: Sequence[Cell], limit: int) -> list[Key]:
         """The first of many lists: a few of each, and more of those that might have more to give."""
         few = limit if len(tuples) <= 8 else max(2, -(-2 * limit // len(tuples)))
-        found = self._heads(wanted, index, tuples, few)
+        found = self._heads(wanted, index, tuples, few, limit)
         if few < limit:
-            found = sorted(found, key=lambda head: head[1:], reverse=wanted.span.descending)
-            last = found[limit - 1][1:] if len(found) >= limit else None
-            ends: dict[int, tuple[int, Key]] = {}
-            for number, *key in found:
-                ends[number] = (ends.get(number, (0, key))[0] + 1, (key[0], key[1]))
-            open_ended = [
-                number
-                for number, (count, end) in ends.items()
-                if count == few and (last is None or (end > last if wanted.span.descending else end < last))
-            ]
+            taken = Counter(number for number, _, _ in found)
+            open_ended = [number for number, count in taken.items() if count == few]
             if open_ended:
+                # The page ends no later than these few end: beyond that, nobody need look.
+                last = found[-1][1] if len(found) == limit else None
+                nearer = replace(wanted, span=wanted.span.no_further_than(None if last is None else moment(last)))
                 again = set(open_ended)
-                more = self._heads(wanted, index, [tuples[number] for number in open_ended], limit)
+                more = self._heads(nearer, index, [tuples[number] for number in open_ended], limit, limit)
                 found = [head for head in found if head[0] not in again] + more
-        keys = sorted({(moment, seq) for _, moment, seq in found}, reverse=wanted.span.descending)
+        keys = sorted({(at, seq) for _, at, seq in found}, reverse=wanted.span.descending)
         return keys[:limit]
 
-    def _heads(self, wanted: Wanted, index: _Index, tuples: Sequence[Cell], each: int) -> list[tuple[int, Any, int]]:
-        """(number of the list, sort_at, seq) of the first `each` of each list."""
+    def _heads(
+        self, wanted: Wanted, index: _Index, tuples: Sequence[Cell], each: int, limit: int
+    ) -> list[tuple[int, Any, int]]:
+        """(number of the list, sort_at, seq) of the first `limit` among the first `each` of each list, in order."""
         where, values = self._conditions(wanted)
         after, more = self._bounds(wanted.span, "a.sort_at", "a.seq")
         if index.columns[0] != "facet_seq" or index is not _BY_CELL:
             where += f" AND a.{index.columns[0]} IS NOT NULL"
         order = f"ORDER BY {_order(wanted.span, 'a')} LIMIT :each"
-        parameters: dict[str, Any] = {**values, **more, "each": each}
+        parameters: dict[str, Any] = {**values, **more, "each": each, "limit": limit}
         if self.sqlite:
             same = " AND ".join(f"a.{name} = json_extract(c.value, '$[{n}]')" for n, name in enumerate(index.columns))
             statement = (
@@ -255,6 +259,7 @@ class Search:
                 f"CROSS JOIN LATERAL (SELECT a.sort_at, a.seq FROM alert a WHERE {same}{where}{after} {order}) b"
             )
             parameters |= {f"k{n}": [cell[n] for cell in tuples] for n in range(len(index.types))}
+        statement += f" ORDER BY {_order(wanted.span, 'b')} LIMIT :limit"
         return [(number, at, seq) for number, at, seq in at_once(self._session, statement, 3, parameters)]
 
     def _keys(self, statement: str, values: dict[str, Any]) -> list[Key]:

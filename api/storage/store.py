@@ -140,9 +140,7 @@ def _write(row: AlertRow, alert: Alert, names: tuple[str, ...]) -> None:
         setattr(row, name, getattr(alert, name))
 
 
-def add_event(
-    row: AlertRow, run: str, body: Mapping[str, Any], raised_s: float, raised_at: datetime | None
-) -> None:
+def add_event(row: AlertRow, run: str, body: Mapping[str, Any], raised_s: float, raised_at: datetime | None) -> None:
     row.events.append(EventRow(run=run, event_id=body["id"], raised_s=raised_s, raised_at=raised_at, body=dict(body)))
 
 
