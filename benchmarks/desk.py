@@ -282,6 +282,7 @@ def _read(server: Server, deep: Deep, answers: Answers, reader: int, begin: floa
     headers = {"authorization": f"Bearer {server.tokens[reader % len(server.tokens)]}"}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     chain: list[str] = []
+    at_end = False
     wrong: list[str] = []
     ms: dict[str, list[float]] = {"first_page": [], "deep_page": []}
 
@@ -304,8 +305,10 @@ def _read(server: Server, deep: Deep, answers: Answers, reader: int, begin: floa
         if order != sorted(order, reverse=True) or len({item["alert_id"] for item in items}) != len(items):
             wrong.append(f"reader {reader}: a first page is out of order")
         told = ask("deep_page", f"{chosen}&cursor={cursor}", begin + second + 0.5)
-        chain += [item["alert_id"] for item in told["items"]]
-        cursor = told["next_cursor"] or cursor
+        if not at_end:
+            chain += [item["alert_id"] for item in told["items"]]
+        at_end = at_end or told["next_cursor"] is None
+        cursor = told["next_cursor"] or deep.cursors[reader % len(LISTS)]  # A short list is read again.
     connection.close()
     with answers.lock:
         answers.chains[reader] = chain
