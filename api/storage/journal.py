@@ -10,12 +10,13 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from api.journal import Entry
+from api.storage.journal_times import pieces_of
 from api.storage.ledger import entry_of
 from api.storage.tables import AlertRow
 from api.storage.tables_journal import CheckpointRow, JournalRow, SignedHeadRow
 
 LOOKED_AT_FIRST = 2000
-"""Entries in which a page is looked for before the whole journal is."""
+"""Entries in which a page is looked for before all that are of its time are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +34,30 @@ class EntryFilters:
 
 def page(session: Session, filters: EntryFilters, before: int | None, limit: int) -> list[Entry]:
     """Up to `limit` entries, newest first, below the number `before`."""
-    # What most entries are (of alerts, of this year) is sooner found by looking at the newest than by an index, which
-    # would have to sort all of them; what few are, by the index.
-    newest = select(JournalRow.seq).order_by(JournalRow.seq.desc()).limit(LOOKED_AT_FIRST)
-    wanted = _narrowed(filters).order_by(JournalRow.seq.desc()).limit(limit)
-    if before is not None:
-        newest = newest.where(JournalRow.seq < before)
-        wanted = wanted.where(JournalRow.seq < before)
-    near = newest.subquery()
-    found = session.scalars(wanted.join(near, near.c.seq == JournalRow.seq)).all()
-    if len(found) < limit:
-        found = session.scalars(wanted).all()
+    found: list[JournalRow] = []
+    for piece in reversed(pieces_of(session, filters.since, filters.until)):
+        piece = piece if before is None else range(piece.start, min(piece.stop, before))
+        if piece:
+            found += _within(session, filters, piece, limit - len(found))
+        if len(found) == limit:
+            break
     return [entry_of(row) for row in found]
 
 
+def _within(session: Session, filters: EntryFilters, piece: range, limit: int) -> Sequence[JournalRow]:
+    # What most entries are (of alerts, say) is sooner found by looking at the newest than by an index, which would
+    # have to sort all of them; what few are, by the index.
+    numbered = JournalRow.seq.between(piece.start, piece.stop - 1)
+    newest = select(JournalRow.seq).where(numbered).order_by(JournalRow.seq.desc()).limit(LOOKED_AT_FIRST).subquery()
+    wanted = _narrowed(filters).where(numbered).order_by(JournalRow.seq.desc()).limit(limit)
+    found = session.scalars(wanted.join(newest, newest.c.seq == JournalRow.seq)).all()
+    if len(found) == limit or len(piece) <= LOOKED_AT_FIRST:
+        return found
+    return session.scalars(wanted).all()
+
+
 def _narrowed(filters: EntryFilters) -> Select[JournalRow]:
+    """By all but moments."""
     wanted = select(JournalRow)
     for column, values in (
         (JournalRow.subject, filters.subjects),
@@ -60,10 +70,6 @@ def _narrowed(filters: EntryFilters) -> Select[JournalRow]:
         wanted = wanted.where(JournalRow.subject_id == filters.subject_id)
     if filters.actor is not None:
         wanted = wanted.where(JournalRow.actor == filters.actor)
-    if filters.since is not None:
-        wanted = wanted.where(JournalRow.at >= filters.since)
-    if filters.until is not None:
-        wanted = wanted.where(JournalRow.at < filters.until)
     return wanted
 
 

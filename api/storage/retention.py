@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 from api.reasons import VERDICTS
 from api.storage.tables import AlertRow, ChangeRow, ClipRow, EventRow, IncidentRow
 from api.storage.tables_access import SessionRow
-from api.storage.tables_journal import CheckpointRow, JournalRow, SignedHeadRow
+from api.storage.tables_journal import CheckpointRow, JournalRow, JournalTurnRow, SignedHeadRow
 from api.storage.tables_messages import DeliveryRow, ExternalEventRow, IdempotencyRow, OutboxRow
 
 
@@ -101,7 +101,8 @@ def alerts_told_of(session: Session, until: int) -> int:
 
 
 def remove_entries(session: Session, until: int) -> int:
-    """And the heads that were signed among them."""
+    """And the heads that were signed among them, and where the clock was set back."""
+    session.execute(delete(JournalTurnRow).where(JournalTurnRow.seq <= until))
     session.execute(delete(SignedHeadRow).where(SignedHeadRow.seq < until))
     return _count(session.execute(delete(JournalRow).where(JournalRow.seq <= until)))
 

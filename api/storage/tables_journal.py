@@ -40,6 +40,20 @@ class JournalRow(Base):
     hash: Mapped[str] = mapped_column(String(64))
 
 
+class JournalTurnRow(Base):
+    """An entry that is dated before the one it follows: the clock had been set back. Kept by a trigger.
+
+    Between two of these the journal is in the order of its moments; see `api.storage.journal_times`.
+    """
+
+    __tablename__ = "journal_turn"
+
+    seq: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    previous_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Of the entry that it follows."""
+
+
 class JournalTipRow(Base):
     """Where the journal ends, sealed with the site's key: one row, which every writer locks first."""
 

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, make_url, text
+from sqlalchemy import Engine, create_engine, inspect, make_url, select, text
 
 from api.audit import Trust, audit_database
 from api.keys import KEY_FILE, SiteKeys
@@ -22,6 +22,7 @@ from api.records import Filters
 from api.services import open_services
 from api.storage.base import Base
 from api.storage.database import migrate, open_database
+from api.storage.tables_journal import JournalTurnRow
 from tests.api.databases import KIND, fresh
 
 RELEASED = ("0001",)
@@ -121,6 +122,27 @@ def test_every_step_on_the_way_upgrades_and_builds_what_the_code_maps(empty: str
         for table in Base.metadata.tables.values()
         for key in table.foreign_key_constraints
     }
+
+
+def test_where_the_clock_was_set_back_is_found_in_a_journal_from_before(empty: str) -> None:
+    made_by(empty, "0001")
+    engine = bare(empty)
+    row = (
+        "INSERT INTO journal (seq, at, actor_kind, actor, subject, subject_id, action, body, prev_hash, hash) "
+        "VALUES (:seq, :at, 'system', 'gatewatch', 'journal', '1', 'begun', '{}', '', '')"
+    )
+    with engine.begin() as connection:
+        migrate(connection, empty, "0004")
+        for seq, minute in ((11, 5), (12, 7), (13, 3), (14, 3), (15, 9)):
+            connection.execute(text(row), {"seq": seq, "at": f"2026-03-01 12:0{minute}:00.000000"})
+    engine.dispose()
+    engine = open_database(empty)
+    with engine.begin() as connection:
+        connection.execute(text(row), {"seq": 16, "at": "2026-03-01 12:08:59.000000"})
+        turns = connection.execute(select(JournalTurnRow).order_by(JournalTurnRow.seq)).all()
+        found = [(turn.seq, turn.at.minute, turn.previous_at.minute) for turn in turns]
+    engine.dispose()
+    assert found == [(13, 3, 7), (16, 8, 9)]
 
 
 def test_a_step_that_fails_leaves_the_database_as_it_was(empty: str) -> None:
