@@ -49,12 +49,16 @@ class ExternalEvent:
 
     def as_rule_event(self) -> RuleEvent:
         """In the currency of rules: nothing measured, no tracks, and no media clock."""
-        digest = hashlib.sha256(canonical([self.source, self.event_id]).encode()).hexdigest()[:20]
         return RuleEvent(
-            event_id=f"{self.source}.{digest}", camera=self.camera or "", rule=self.source, kind=self.kind,
-            severity=self.severity, zone=None, line=None, direction=None, label=self.label, track_ids=(), start_s=0.0,
-            raised_s=0.0, started_at=self.at, raised_at=self.at, measured={}, path=(),
+            event_id=_external_id(self.source, self.event_id), camera=self.camera or "", rule=self.source,
+            kind=self.kind, severity=self.severity, zone=None, line=None, direction=None, label=self.label, track_ids=(),
+            start_s=0.0, raised_s=0.0, started_at=self.at, raised_at=self.at, measured={}, path=(),
         )  # fmt: skip
+
+
+def _external_id(source: str, event_id: str) -> str:
+    digest = hashlib.sha256(canonical([source, event_id]).encode()).hexdigest()[:20]
+    return f"{source}.{digest}"
 
 
 class Desk:
@@ -111,6 +115,11 @@ class Desk:
         rule_event = event.as_rule_event()
         body = rule_event.to_json() | {"camera": event.camera, "text": event.text}
         return self._take(write, rule_event, body, EXTERNAL, drill, actor)
+
+    def alert_of_external_in(self, write: Write, source: str, event_id: str) -> str | None:
+        """The alert that this event of a source raised or joined; None where there is none, or none any more."""
+        row = store.alert_with_event(write.session, EXTERNAL, _external_id(source, event_id))
+        return None if row is None else row.alert_id
 
     def _take(
         self, write: Write, event: RuleEvent, body: Mapping[str, Any], run: str, drill: bool, actor: Actor

@@ -72,8 +72,9 @@ class Happened:
 class Taken:
     did: Does
     duplicate: bool
-    """It was taken before: nothing was done again."""
+    """It was taken before: nothing was done again, and the rest says what was done then."""
     alert_id: str | None = None
+    """None also where retention has taken the alert away."""
 
 
 Authorise = Callable[[str, str, datetime], None]
@@ -137,7 +138,10 @@ class External:
                 raise InvalidError("at: an event may not lie in the future.", {"at": at.isoformat()})
             known = messages.external_event(write.session, source.name, what.event_id)
             if known is not None:
-                return Taken("nothing", duplicate=True)
+                return Taken(
+                    known.did, duplicate=True,  # type: ignore[arg-type] # only ever written from one
+                    alert_id=self._desk.alert_of_external_in(write, source.name, what.event_id),
+                )  # fmt: skip
             messages.add_external_event(write.session, source.name, what.event_id, what.kind, at, write.at, effect.do)
             body = {"event_id": what.event_id, "kind": what.kind, "at": at.isoformat(), "do": effect.do}
             said = {key: value for key, value in (("target", effect.target), ("profile", effect.profile)) if value}

@@ -49,7 +49,8 @@ async def post_external_event(
     ] = None,
 ) -> ExternalEventOut:
     """Takes an event of a source that the site file names, and does what that says: raises an alert, authorises a
-    passage, arms, disarms, or sets a profile. An event that comes again (same `event_id`) is answered and does nothing.
+    passage, arms, disarms, or sets a profile. An event that comes again (same `event_id`) does nothing and is answered
+    as the first.
 
     No log-in: the signature says who it is. An unknown source, a wrong signature and an old timestamp get the same 401.
     """

@@ -19,7 +19,7 @@ class ExternalEventIn(BaseModel):
     model_config = ConfigDict(extra="forbid", title="ExternalEventIn")
 
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_Printable)] = Field(
-        description="The source's own id of it. The same id again does nothing again."
+        description="The source's own id of it. The same id again does nothing again, and is answered as the first."
     )
     kind: Annotated[str, StringConstraints(pattern=KIND)] = Field(
         description="One that the site file names for this source.", examples=["barrier_opened", "panic_button"]
@@ -32,6 +32,8 @@ class ExternalEventIn(BaseModel):
 
 class ExternalEventOut(BaseModel):
     accepted: bool = True
-    duplicate: bool = Field(description="An event of this id was taken before: nothing was done again.")
+    duplicate: bool = Field(
+        description="An event of this id was taken before: nothing was done again, and the answer is that of the first."
+    )
     did: Does
-    alert_id: str | None = Field(description="The alert that it opened or joined.")
+    alert_id: str | None = Field(description="The alert that it opened or joined; null once retention has removed it.")

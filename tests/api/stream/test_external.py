@@ -19,6 +19,8 @@ from api.external import Effect, Source, signed
 from api.journal import SYSTEM
 from api.services import Services, open_services
 from api.storage.ledger import entries_after
+from api.storage.retention import remove_alerts
+from api.storage.store import find
 from tests.api.kit import ADDRESS
 from tests.api.scenes import Site
 from tests.api.stream.test_arming import PLAN
@@ -125,9 +127,27 @@ def test_only_what_is_signed_now_with_the_secret_is_believed(
 def test_what_comes_again_does_nothing_again(client: TestClient, clock: Clock, services: Services) -> None:
     first, second = (send(client, clock, "fire_panel") for _ in range(2))
     assert (first.status_code, first.json()["did"], first.json()["duplicate"]) == (202, "alert", False)
-    assert (second.status_code, second.json()["did"], second.json()["duplicate"]) == (202, "nothing", True)
+    assert first.json()["alert_id"] == services.desk.list().records[0].alert.alert_id
+    assert (second.status_code, second.json()) == (202, first.json() | {"duplicate": True})
+    other = [send(client, clock, "guard_left", "2").json() for _ in range(2)]
+    assert other[1] == other[0] | {"duplicate": True} == {
+        "accepted": True, "duplicate": True, "did": "profile", "alert_id": None,
+    }  # fmt: skip
     assert sum(services.desk.counts().values()) == 1
-    assert len(journal(services, "received")) == 1
+    assert len(journal(services, "received")) == 2
+
+
+def test_what_joined_an_alert_names_it_when_it_comes_again(
+    client: TestClient, clock: Clock, services: Services
+) -> None:
+    raised, joined = (send(client, clock, "fire_panel", number).json() for number in "12")
+    assert joined["alert_id"] == raised["alert_id"]
+    assert send(client, clock, "fire_panel", "2").json() == joined | {"duplicate": True}
+    with services.ledger.writing() as write:
+        alert = find(write.session, raised["alert_id"])
+        assert alert is not None
+        remove_alerts(write.session, [alert.seq])
+    assert send(client, clock, "fire_panel", "2").json() == joined | {"duplicate": True, "alert_id": None}
 
 
 def test_each_kind_does_what_the_site_file_says(client: TestClient, clock: Clock, services: Services) -> None:
