@@ -51,8 +51,8 @@ class ExternalEvent:
         """In the currency of rules: nothing measured, no tracks, and no media clock."""
         return RuleEvent(
             event_id=_external_id(self.source, self.event_id), camera=self.camera or "", rule=self.source,
-            kind=self.kind, severity=self.severity, zone=None, line=None, direction=None, label=self.label, track_ids=(),
-            start_s=0.0, raised_s=0.0, started_at=self.at, raised_at=self.at, measured={}, path=(),
+            kind=self.kind, severity=self.severity, zone=None, line=None, direction=None, label=self.label,
+            track_ids=(), start_s=0.0, raised_s=0.0, started_at=self.at, raised_at=self.at, measured={}, path=(),
         )  # fmt: skip
 
 
