@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, compile_path
 from starlette.websockets import WebSocketState
 
+from api.access.requiring import guard_first
 from api.errors import DeskError
 from api.schemas import ErrorOut
 
@@ -107,7 +108,9 @@ def install(app: FastAPI) -> None:
         return answer
 
     @app.exception_handler(HTTPException)
-    def of_http(request: Request, error: HTTPException) -> JSONResponse:
+    async def of_http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:
+            await guard_first(request)
         # Python's names for a status differ between its versions; these codes are part of the API.
         code = _CODES.get(error.status_code, "request_failed")
         message = f"{str(error.detail).rstrip('.')}."
@@ -115,7 +118,8 @@ def install(app: FastAPI) -> None:
         return failure(error.status_code, code, message, None, headers)
 
     @app.exception_handler(RequestValidationError)
-    def of_validation(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def of_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        await guard_first(request)
         problems = [
             {"where": [str(part) for part in problem["loc"]], "message": problem["msg"], "type": problem["type"]}
             for problem in error.errors()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Depends
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
@@ -30,6 +31,7 @@ class Requires:
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """Raises NotAuthenticatedError, ForbiddenError or TooManyRequestsError, then InvalidError for what no route
         takes, or what `claim_for` raises."""
+        connection.state.guarded = True
         limiter: Limiter = connection.app.state.limiter
         try:
             principal = await _principal_of(connection)
@@ -50,6 +52,7 @@ class Public:
 
     async def __call__(self, connection: HTTPConnection) -> None:
         """Raises TooManyRequestsError, or InvalidError for what no route takes."""
+        connection.state.guarded = True
         limiter: Limiter = connection.app.state.limiter
         limiter.strangers.take(address_of(connection))
         refuse_what_is_wrong(connection)
@@ -67,6 +70,19 @@ class Within:
         limiter: Limiter = connection.app.state.limiter
         limiter.strangers.take(address_of(connection))
         refuse_what_is_wrong(connection)
+
+
+async def guard_first(connection: HTTPConnection) -> None:
+    """Asks the guard of the route that was meant, unless it was asked: a body that is no JSON is found out before.
+
+    Raises as the guard does, so that whoever may not call the route hears that and nothing else.
+    """
+    route = connection.scope.get("route")
+    if not isinstance(route, APIRoute) or getattr(connection.state, "guarded", False):
+        return
+    for dependency in route.dependant.dependencies:
+        if isinstance(dependency.call, Requires | Public):
+            await dependency.call(connection)
 
 
 def requires(permission: Permission | None) -> Any:

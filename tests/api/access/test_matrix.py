@@ -137,6 +137,36 @@ def test_strangers_get_only_what_is_public(whole: Whole, routes: list[Guarded]) 
         assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("body", [b'{"reason": ', b"[" * 60_000, b'"\xff\xfe"', b"[]", b"NaN", b'{"x": "\\ud800"}'])
+def test_what_is_wrong_with_a_body_is_told_to_those_who_may_send_it(
+    whole: Whole, routes: list[Guarded], body: bytes
+) -> None:
+    writes = [route for route in routes if route.method in ("POST", "PUT", "PATCH", "DELETE") and route.needs != PUBLIC]
+    assert len(writes) > 25
+    headers = {"content-type": "application/json", "idempotency-key": "1"}
+    narrow = token_for(whole.services, "guard", permissions=["site.read"])
+    callers = ((401, "www-authenticate", {}), (403, "content-type", bearer(narrow)))
+    with TestClient(whole.app, base_url=ADDRESS, headers=headers, raise_server_exceptions=False) as client:
+        for route in writes:
+            path = re.sub(r"\{(\w+)\}", lambda found: whole.known[found[1]], route.path)
+            for status, header, credentials in callers:
+                if status == 403 and route.needs == ANYBODY_KNOWN:
+                    continue
+                answer = client.request(route.method, path, content=body, headers=credentials, params={"unknown": "1"})
+                assert answer.status_code == status, (route, answer.text)
+                assert header in answer.headers
+
+
+def test_a_body_that_is_no_json_is_still_explained(whole: Whole) -> None:
+    token = bearer(token_for(whole.services, "administrator"))
+    headers = {"content-type": "application/json"} | token
+    with TestClient(whole.app, base_url=ADDRESS, headers=headers, raise_server_exceptions=False) as client:
+        for body, status in ((b'{"title": ', 422), (b'"\xff"', 400)):
+            answer = client.post("/api/v1/incidents", content=body)
+            assert answer.status_code == status, answer.text
+        assert client.post("/api/v1/session", content=b"{").status_code == 422
+
+
 def test_an_expired_token_is_nobody_s(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     token = token_for(whole.services, "administrator")
     ledger = whole.services.ledger
