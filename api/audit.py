@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
+from api.access.sessions import ABSOLUTE
 from api.audit_alerts import AlertAudit
 from api.audit_chain import Chain, Checkpoint, Finding, Findings, KeptHead
 from api.audit_incidents import check_incidents
-from api.audit_tables import TOKENS, USERS, WEBHOOKS, check_arming, check_kind
+from api.audit_tables import TOKENS, USERS, WEBHOOKS, check_arming, check_kind, check_sessions
 from api.errors import DeskError, InvalidError
 from api.heads import SignedHead
-from api.journal import GENESIS, tip_text
+from api.journal import GENESIS, tip_text, utc_text_us
 from api.keys import SiteKeys
 from api.storage import audit as rows
 from api.storage.reading import UndecodableError, revision_of, snapshot
@@ -127,7 +128,7 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
     _alerts(connection, alerts, findings)
     check_incidents(rows.incident_rows(connection), rows.entries_of_incidents(connection), findings)
     _counts(connection, findings)
-    untold = _tables(connection, findings, whole=checkpoint is None)
+    untold = _tables(connection, trust, findings, whole=checkpoint is None)
     return Report(
         findings.listed, len(findings), chain.count, alerts.count, chain.first, chain.seq, chain.hash,
         len(in_database), None if checkpoint is None else checkpoint.up_to_seq, _unchecked(trust) + untold,
@@ -137,7 +138,9 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
 def _unchecked(trust: Trust) -> list[str]:
     found = []
     if trust.keys is None:
-        found.append("the seal of the journal's end: this needs the site's key file")
+        found.append(
+            "the seal of the journal's end, passwords, secrets of tokens and sessions: this needs the site's key file"
+        )
     if trust.verifier is None:
         found.append("the signatures of heads and checkpoints: this needs the key file or --public-key")
     return found
@@ -238,21 +241,28 @@ def _alerts(connection: Connection, audit: AlertAudit, findings: Findings) -> No
         findings.add("alert_missing", f"{subject} was taken away: entry {seq} still speaks of it", seq, subject)
 
 
-def _tables(connection: Connection, findings: Findings, *, whole: bool) -> list[str]:
-    """Users, tokens, webhooks and arming; returns what could not be checked."""
+def _tables(connection: Connection, trust: Trust, findings: Findings, *, whole: bool) -> list[str]:
+    """Users, tokens, sessions, webhooks and arming; returns what could not be checked."""
     untold: list[str] = []
     if (revision_of(connection) or "") < WITH_ALL_TABLES:
         return untold
+    # With another key than the one that is trusted everything would seem changed; that it is another is found already.
+    keys = trust.keys if trust.keys is not None and trust.keys.public_key == trust.verifier else None
     for kind, found in (
         (USERS, rows.user_rows(connection)),
         (TOKENS, rows.token_rows(connection)),
         (WEBHOOKS, rows.webhook_rows(connection)),
     ):
-        number = check_kind(kind, found, rows.entries_about(connection, kind.subject), findings, whole=whole)
+        entries = rows.entries_about(connection, kind.subject)
+        number = check_kind(kind, found, entries, findings, whole=whole, keys=keys)
         if number:
             untold.append(f"{number} {kind.what}s: the entries about them were removed by retention")
-    entries = list(rows.entries_about(connection, "arming", grouped=False))
-    check_arming(*rows.arming_rows(connection), entries, findings, whole=whole)
+    if keys is not None:
+        now = datetime.now(UTC)
+        logins = list(rows.logins_since(connection, now - 2 * ABSOLUTE))
+        check_sessions(rows.session_rows(connection), logins, keys, utc_text_us(now), findings)
+    about_arming = list(rows.entries_about(connection, "arming", grouped=False))
+    check_arming(*rows.arming_rows(connection), about_arming, findings, whole=whole)
     return untold
 
 

@@ -1,8 +1,8 @@
 """Users, tokens, webhooks and arming as they stand against what the journal says of them. Pure: rows come as they are
 kept, by column.
 
-Only what an entry tells is compared: after retention the first entries about somebody may be gone. Passwords, secrets
-and identities at a provider are in no entry, so a change of theirs cannot be seen here.
+Only what an entry tells is compared: after retention the first entries about somebody may be gone. Of passwords,
+secrets and identities at a provider, entries hold MACs: see `api.access.vouched`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from api.access import vouched
 from api.audit_chain import ACTION, AT, CAMERA, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
 from api.audit_values import json_value, mapping, shown
 from api.journal import utc_text_us
+from api.keys import SiteKeys
 
 Row = Mapping[str, Any]
 Facts = dict[str, Any]
@@ -33,11 +35,23 @@ class Kind:
     """What entries, in order, say of one."""
     held: Callable[[Row], Facts]
     """The same of its row."""
+    vouched: Callable[[SiteKeys, Row], str] | None = None
+    """The MAC over what lets it in."""
+    let_in_by: str = ""
+    """What that is, in messages."""
 
 
-def check_kind(kind: Kind, rows: Mapping[Any, Row], entries: Iterable[Raw], findings: Findings, *, whole: bool) -> int:
-    """`entries`: grouped by what they are about, each in order. `whole`: no entry was removed by retention. Returns of
-    how many rows no entry tells any more."""
+def check_kind(
+    kind: Kind,
+    rows: Mapping[Any, Row],
+    entries: Iterable[Raw],
+    findings: Findings,
+    *,
+    whole: bool,
+    keys: SiteKeys | None = None,
+) -> int:
+    """`entries`: grouped by what they are about, each in order. `whole`: no entry was removed by retention. Without
+    `keys`, what lets users and tokens in is not checked. Returns of how many rows no entry tells any more."""
     held = dict(rows)
     for name, group in groupby(entries, lambda entry: entry[SUBJECT_ID]):
         told, row = list(group), held.pop(name, None)
@@ -49,12 +63,15 @@ def check_kind(kind: Kind, rows: Mapping[Any, Row], entries: Iterable[Raw], find
                 newest, subject,
             )  # fmt: skip
             continue
-        have = kind.held(row)
+        have, wants = kind.held(row), kind.told(told)
+        mac = wants.pop(vouched.FIELD, None)
         wrong = [
             f"{field} is {shown(have.get(field))} instead of {shown(want)}"
-            for field, want in kind.told(told).items()
+            for field, want in wants.items()
             if have.get(field) != want
         ]
+        if mac is not None and keys is not None and kind.vouched is not None and kind.vouched(keys, row) != mac:
+            wrong.append(f"{kind.let_in_by} is not what was set")
         if wrong:
             findings.add(f"{kind.subject}_changed", f"{subject}: {'; '.join(wrong)}", newest, subject)
     for name in held if whole else ():
@@ -74,6 +91,8 @@ def _user_told(entries: Sequence[Raw]) -> Facts:
             facts |= mapping(body.get("before")) | mapping(body.get("after"))
         elif action in ("password_reset", "password_changed"):
             facts["password_changed_at"] = entry[AT]
+        if vouched.FIELD in body:
+            facts[vouched.FIELD] = body[vouched.FIELD]
     return facts
 
 
@@ -125,9 +144,33 @@ def _webhook_held(row: Row) -> Facts:
     }  # fmt: skip
 
 
-USERS = Kind("user", "user", _user_told, _user_held)
-TOKENS = Kind("token", "token", _token_told, _token_held)
+def _user_vouched(keys: SiteKeys, row: Row) -> str:
+    names = ("name", "password_hash", "must_change_password", "oidc_issuer", "oidc_subject")
+    return vouched.of_user(keys, *(row[name] for name in names))
+
+
+def _token_vouched(keys: SiteKeys, row: Row) -> str:
+    return vouched.of_token(keys, row["token_id"], row["secret_hash"])
+
+
+USERS = Kind("user", "user", _user_told, _user_held, _user_vouched, "its password or its identity at a provider")
+TOKENS = Kind("token", "token", _token_told, _token_held, _token_vouched, "its secret")
 WEBHOOKS = Kind("webhook", "webhook", _webhook_told, _webhook_held)
+
+
+def check_sessions(rows: Iterable[Row], logins: Sequence[Raw], keys: SiteKeys, now: str, findings: Findings) -> None:
+    """Whether somebody logged in to each session that goes on. `rows`: each with the `name` of its user; `logins`: the
+    entries of as long as a session lasts; `now`: as moments are kept."""
+    known = {body_of(entry).get(vouched.FIELD) for entry in logins}
+    # Log-ins were once told without a MAC.
+    before = {(entry[SUBJECT_ID], entry[AT]) for entry in logins if vouched.FIELD not in body_of(entry)}
+    for row in rows:
+        if str(row["expires_at"]) <= now or (row["name"], row["created_at"]) in before:
+            continue
+        if vouched.of_session(keys, row["name"], row["token_hash"]) not in known:
+            subject = f"session of {shown(row['name'])}"
+            message = f"{subject}, begun at {shown(row['created_at'])}: nobody logged in to it"
+            findings.add("inserted", message, None, subject)
 
 
 def check_arming(

@@ -34,7 +34,8 @@ ACTIONS: Mapping[Subject, tuple[str, ...]] = {
     "external": ("received", "refused"),
     "journal": ("head_signed", "exported", "checkpoint", "begun", "restored", "seal_broken"),
     "user": (
-        "created", "changed", "password_changed", "password_reset", "locked", "unlocked", "disabled", "enabled",
+        "created", "changed", "password_changed", "password_reset", "password_rehashed", "locked", "unlocked",
+        "disabled", "enabled",
     ),
     "session": ("login", "login_failed", "logout"),
     "token": ("created", "revoked"),

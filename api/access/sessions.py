@@ -9,11 +9,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from api.access import vouched
 from api.access.passwords import Passwords
 from api.access.principal import Principal, permissions_of
-from api.access.users import User, user_of
+from api.access.users import User, user_of, vouched_for
 from api.errors import NotAuthenticatedError, UnavailableError
-from api.journal import Actor
+from api.journal import SYSTEM, Actor
 from api.storage import people
 from api.storage.ledger import Ledger, Write
 from api.storage.tables_access import SessionRow, UserRow
@@ -70,6 +71,8 @@ class Sessions:
             else:
                 if better is not None:
                     row.password_hash = better
+                    body = vouched_for(write, row)
+                    write.journal(SYSTEM, "user", row.name, "password_rehashed", body, version=row.version)
                 login = self._open(write, row, origin, "password")
         if login is None:
             raise NotAuthenticatedError(
@@ -125,15 +128,17 @@ class Sessions:
     def _open(self, write: Write, row: UserRow, origin: str | None, how: str) -> Login:
         people.forget_ended_sessions(write.session, write.at, write.at - IDLE)
         secret = secrets.token_urlsafe(32)
+        hashed = hash_of(secret)
         expires = write.at + ABSOLUTE
         write.session.add(
             SessionRow(
-                token_hash=hash_of(secret), user_seq=row.seq, created_at=write.at, last_seen_at=write.at,
+                token_hash=hashed, user_seq=row.seq, created_at=write.at, last_seen_at=write.at,
                 expires_at=expires, origin=origin,
             )
         )  # fmt: skip
         row.failed_logins, row.locked_until, row.last_login_at = 0, None, write.at
-        write.journal(Actor("user", row.name, origin), "session", row.name, "login", {"how": how})
+        body = {"how": how, vouched.FIELD: vouched.of_session(write.keys, row.name, hashed)}
+        write.journal(Actor("user", row.name, origin), "session", row.name, "login", body)
         return Login(user_of(row), secret, expires)
 
     def _failed(self, write: Write, row: UserRow | None, origin: str | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
+from api.access import vouched
 from api.access.principal import Permission, Principal, permissions_of
 from api.access.sessions import Found, hash_of
 from api.access.users import scope_of, user_of
@@ -96,7 +97,8 @@ class Tokens:
             write.session.add(made)
             write.session.flush()
             body = {"owner": owner, "name": name, "permissions": sorted(wanted), "cameras": scope,
-                    "expires_at": expires_at.isoformat()}  # fmt: skip
+                    "expires_at": expires_at.isoformat(),
+                    vouched.FIELD: vouched.of_token(write.keys, token_id, made.secret_hash)}  # fmt: skip
             write.journal(actor, "token", token_id, "created", body)
             return token_of(made), f"{PREFIX}_{token_id}_{secret}"
 

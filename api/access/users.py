@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
+from api.access import vouched
 from api.access.passwords import Passwords, check_password, one_time_password
 from api.access.principal import ROLES, Role
 from api.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, StaleError
@@ -110,7 +111,7 @@ class Users:
             )  # fmt: skip
             write.session.add(row)
             write.session.flush()
-            body = {"role": role, "cameras": scope, "display_name": row.display_name}
+            body = {"role": role, "cameras": scope, "display_name": row.display_name, **vouched_for(write, row)}
             write.journal(actor, "user", name, "created", body, version=1)
             return user_of(row), password
 
@@ -161,7 +162,7 @@ class Users:
                 raise ConflictError(f"{name} logs in at an OpenID provider and has no password here.", {"user": name})
             _set_password(write, row, hashed, must_change=must_change)
             people.end_sessions_of(write.session, row.seq)
-            write.journal(actor, "user", name, "password_reset", version=row.version)
+            write.journal(actor, "user", name, "password_reset", vouched_for(write, row), version=row.version)
             return user_of(row), password
 
     def unlock(self, name: str, *, actor: Actor) -> User:
@@ -193,7 +194,7 @@ class Users:
                 raise StaleError("The password was changed in the meantime.", {"user": name})
             _set_password(write, row, fresh_hash, must_change=False)
             people.end_sessions_of(write.session, row.seq)
-            write.journal(actor, "user", name, "password_changed", version=row.version)
+            write.journal(actor, "user", name, "password_changed", vouched_for(write, row), version=row.version)
             return user_of(row)
 
 
@@ -251,6 +252,12 @@ def _set_password(write: Write, row: UserRow, hashed: str, *, must_change: bool)
     row.password_changed_at = write.at
     row.failed_logins, row.locked_until = 0, None
     row.version += 1
+
+
+def vouched_for(write: Write, row: UserRow) -> dict[str, str]:
+    """What an entry holds of how the user gets in."""
+    who = (row.oidc_issuer, row.oidc_subject)
+    return {vouched.FIELD: vouched.of_user(write.keys, row.name, row.password_hash, row.must_change_password, *who)}
 
 
 def _facts(row: UserRow) -> dict[str, Any]:

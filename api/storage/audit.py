@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, String, case, func, select, type_coerce
@@ -20,7 +21,7 @@ from api.storage.tables import (
     EventRow,
     IncidentRow,
 )
-from api.storage.tables_access import TokenRow, UserRow
+from api.storage.tables_access import SessionRow, TokenRow, UserRow
 from api.storage.tables_journal import CheckpointRow, JournalRow, JournalTipRow, SignedHeadRow
 from api.storage.tables_messages import ArmingOverrideRow, ArmingRow, WebhookRow
 
@@ -85,6 +86,21 @@ def token_rows(connection: Connection) -> dict[Any, dict[str, Any]]:
     names = {row["seq"]: row["name"] for row in user_rows(connection).values()}
     found = _plain(connection, TokenRow.__table__, None, TokenRow.seq)
     return {row["token_id"]: row | {"owner": names.get(row["user_seq"])} for row in found}
+
+
+def session_rows(connection: Connection) -> list[dict[str, Any]]:
+    """Each with the `name` of its user."""
+    names = {row["seq"]: row["name"] for row in user_rows(connection).values()}
+    found = _plain(connection, SessionRow.__table__, None, SessionRow.created_at)
+    return [row | {"name": names.get(row["user_seq"])} for row in found]
+
+
+def logins_since(connection: Connection, since: datetime) -> Iterator[Row]:
+    """Entries about log-ins, in order."""
+    wanted = select(*_raw(connection, JOURNAL_COLUMNS)).where(
+        JournalRow.subject == "session", JournalRow.action == "login", JournalRow.at >= since
+    )
+    yield from _hashable(connection, wanted.order_by(JournalRow.seq))
 
 
 def webhook_rows(connection: Connection) -> dict[Any, dict[str, Any]]:

@@ -41,7 +41,7 @@ class Write:
         self.at = at
         """The moment of everything that this transaction does."""
         self.entries: list[Entry] = []
-        self._keys = keys
+        self.keys = keys
         self._hooks = hooks
         self._known = known
         self._tip: JournalTipRow | None = None
@@ -69,7 +69,7 @@ class Write:
         entry = replace(entry, hash=hash_of(entry, text))
         self.session.add(_row_of(entry, text))
         tip.seq, tip.hash = entry.seq, entry.hash
-        tip.mac = self._keys.seal(tip_text(entry.seq, entry.hash))
+        tip.mac = self.keys.seal(tip_text(entry.seq, entry.hash))
         self.entries.append(entry)
         for hook in self._hooks:
             hook(self, entry)
@@ -94,7 +94,7 @@ class Write:
         return tip
 
     def _sealed(self, tip: JournalTipRow) -> bool:
-        return self._keys.sealed(tip_text(tip.seq, tip.hash), tip.mac)
+        return self.keys.sealed(tip_text(tip.seq, tip.hash), tip.mac)
 
     def _what_is_wrong(self, tip: JournalTipRow) -> str | None:
         """Whether somebody else wrote into the journal; without this, the next entry would seal what he wrote."""

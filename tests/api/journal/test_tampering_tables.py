@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from api.access.users import UserChange
 from api.arming import ArmedRule, ArmingPlan
@@ -15,6 +16,7 @@ from api.audit import Trust, audit_within
 from api.keys import KEY_FILE, SiteKeys
 from api.retention import Retention
 from api.services import Services
+from api.storage.ledger import entries_after
 from tests.api.databases import KIND, fresh
 from tests.api.journal.lives import GUARD, audit_of, live, raw, reopened, sql
 from tests.api.kit import token_for
@@ -30,6 +32,15 @@ ATTACKS = [
     ("UPDATE user_account SET version = 9 WHERE name = 'guard1'", "user_changed", "version is 9 instead of 1"),
     ("UPDATE user_account SET name = 'ghost' WHERE name = 'guard1'", "inserted", "user ghost"),
     ("UPDATE user_account SET name = 'ghost' WHERE name = 'guard1'", "user_missing", "user guard1 was taken away"),
+    ("UPDATE user_account SET password_hash = '$argon2id$theirs' WHERE name = 'guard1'", "user_changed",
+     "user guard1: its password or its identity at a provider is not what was set"),
+    ("UPDATE user_account SET must_change_password = (1 = 0) WHERE name = 'auditor2'", "user_changed", "its password"),
+    ("UPDATE user_account SET oidc_issuer = 'https://theirs.test', oidc_subject = 'x' WHERE name = 'guard1'",
+     "user_changed", "its identity at a provider"),
+    ("UPDATE api_token SET secret_hash = 'theirs'", "token_changed", "its secret is not what was set"),
+    ("UPDATE login_session SET user_seq = (SELECT seq FROM user_account WHERE name = 'auditor2')", "inserted",
+     "session of auditor2, begun at"),
+    ("UPDATE login_session SET token_hash = 'theirs'", "inserted", "nobody logged in to it"),
     ("UPDATE api_token SET cameras = NULL", "token_changed", "cameras is none instead of ['north-gate']"),
     ("UPDATE api_token SET permissions = '[\"users.write\"]'", "token_changed", "permissions is ['users.write']"),
     ("UPDATE api_token SET user_seq = (SELECT seq FROM user_account WHERE name = 'auditor2')", "token_changed",
@@ -55,6 +66,7 @@ def live_on(services: Services) -> None:
     services.desk.act("alert.north-gate.lawn-loitering.000001", "note", note="ÜBER the fence", actor=GUARD)
     token_for(services, "guard", ["north-gate"])
     (token,) = services.accounts.tokens.list(None)
+    services.accounts.sessions.open_for("guard1", "10.0.0.7", how="a test")
     services.accounts.tokens.revoke(token.token_id, actor=WANG, owner=None)
     users = services.accounts.users
     users.create("auditor2", "auditor", actor=WANG)
@@ -94,6 +106,20 @@ def test_a_table(lived: tuple[str, Path], statement: str, what: str, part: str) 
         report = audit_within(connection, Trust(SiteKeys.load(lived[1] / KEY_FILE)))
         undo.rollback()
     assert any(f.what == what and part in f.message for f in report.findings), report.findings
+
+
+def test_a_password_that_is_hashed_anew_at_a_log_in_is_vouched_for(database: str, media: Path) -> None:
+    with reopened(database, media) as services:
+        accounts = services.accounts
+        accounts.passwords.use(Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1))
+        _, password = accounts.users.create("li", "guard", actor=WANG)
+        accounts.passwords.use(Argon2Hasher(time_cost=2, memory_cost=64, parallelism=1))
+        accounts.sessions.log_in("li", password, None)
+        with services.ledger.reading() as session:
+            entries = [entry for entry in entries_after(session, 0, 50, subjects=["user"]) if entry.subject_id == "li"]
+    assert [entry.action for entry in entries] == ["created", "password_rehashed"]
+    report = audit_of(database, media)
+    assert report.intact, report.findings
 
 
 def test_what_retention_took_the_entries_of_is_said_and_no_finding(database: str, media: Path) -> None:
