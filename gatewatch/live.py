@@ -284,12 +284,17 @@ class _Stop:
 @contextmanager
 def _serving(app: Any, sock: socket.socket, stop: _Stop, transport: Transport) -> Iterator[uvicorn.Server]:
     """The API in a thread of its own; returns once it answers, ends with the block."""
-    config = uvicorn.Config(
-        app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=CONNECTIONS_END_S,
-        ws="websockets-sansio", ws_max_size=SAID_BYTES, **transport.server_options(),
-    )  # fmt: skip
-    server = _Server(config)
+    with transport.served() as options:
+        config = uvicorn.Config(
+            app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=CONNECTIONS_END_S,
+            ws="websockets-sansio", ws_max_size=SAID_BYTES, **options,
+        )  # fmt: skip
+        with _running(_Server(config), sock, stop) as server:
+            yield server
 
+
+@contextmanager
+def _running(server: _Server, sock: socket.socket, stop: _Stop) -> Iterator[uvicorn.Server]:
     def serve() -> None:
         try:
             server.run(sockets=[sock])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gatewatch.errors import FrontError, UsageError
+from gatewatch.certificates import LOOK_EVERY_S, Certificate, context_of
+from gatewatch.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Transport:
     key: Path | None = None
     proxies: tuple[str, ...] = ()
     """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    look_every_s: float = LOOK_EVERY_S
+    """How often is looked whether the files have changed."""
 
     @property
     def scheme(self) -> str:
@@ -31,22 +34,18 @@ class Transport:
         """Whether what is served travels as it is, beyond this machine too."""
         return self.cert is None and not self.proxies
 
-    def server_options(self) -> dict[str, Any]:
-        """For `uvicorn.Config`."""
+    @contextmanager
+    def served(self) -> Iterator[dict[str, Any]]:
+        """For `uvicorn.Config`, for as long as the block lasts: a renewed certificate is taken up meanwhile."""
         # uvicorn would believe any program of this machine about where a request comes from.
         options: dict[str, Any] = {
             "server_header": False, "proxy_headers": bool(self.proxies), "forwarded_allow_ips": list(self.proxies),
         }  # fmt: skip
-        if self.cert is not None:
-            options["ssl_context_factory"] = lambda _config, _default: self._context()
-        return options
-
-    def _context(self) -> ssl.SSLContext:
-        assert self.cert is not None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.cert, self.key)
-        return context
+        if self.cert is None or self.key is None:
+            yield options
+            return
+        with Certificate(self.cert, self.key).followed(self.look_every_s) as context:
+            yield options | {"ssl_context_factory": lambda _config, _default: context}
 
 
 PLAIN = Transport()
@@ -64,7 +63,7 @@ def transport_of(cert: Path | None, key: Path | None, proxies: Sequence[str] = (
         except ValueError:
             raise UsageError(f"--behind-proxy: expected an IP address or a network, found {proxy}.") from None
     if cert is not None and key is not None:
-        _check(cert, key)
+        context_of(cert, key)
     return Transport(cert, key, tuple(proxies))
 
 
@@ -74,32 +73,3 @@ def days_left(cert: Path, now: datetime | None = None) -> int:
 
     leaf = x509.load_pem_x509_certificates(cert.read_bytes())[0]
     return (leaf.not_valid_after_utc - (now or datetime.now(UTC))).days
-
-
-def _check(cert: Path, key: Path) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        chain = x509.load_pem_x509_certificates(_content("--tls-cert", cert))
-    except ValueError:
-        raise FrontError(f"--tls-cert: expected a certificate in PEM form, found none in {cert}.") from None
-    try:
-        private = load_pem_private_key(_content("--tls-key", key), None)
-    except TypeError:
-        raise FrontError(f"--tls-key: expected a key without a passphrase, found an encrypted one in {key}.") from None
-    except ValueError:
-        raise FrontError(f"--tls-key: expected a private key in PEM form, found none in {key}.") from None
-    if chain[0].public_key() != private.public_key():
-        raise FrontError(f"--tls-key: expected the key of the first certificate in {cert}, found another's in {key}.")
-    try:
-        Transport(cert, key)._context()
-    except ssl.SSLError as error:
-        raise FrontError(f"--tls-cert: {cert} and {key} cannot be used: {error.reason}.") from None
-
-
-def _content(option: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FrontError(f"{option}: {path} cannot be read: {error.strerror}.") from None

@@ -59,7 +59,7 @@ def echo() -> FastAPI:
 
 @contextmanager
 def served(transport: Transport) -> Iterator[int]:
-    with serving(echo(), **transport.server_options()) as address:
+    with transport.served() as options, serving(echo(), **options) as address:
         yield int(address.rstrip("/").rpartition(":")[2])
 
 
@@ -77,8 +77,8 @@ def test_https_is_served_and_nothing_older_than_tls_1_2(tmp_path: Path) -> None:
             trusting.wrap_socket(plain, server_hostname="localhost") as wrapped,
         ):
             assert wrapped.version() in ("TLSv1.2", "TLSv1.3")
-    context = transport.server_options()["ssl_context_factory"](None, None)
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    with transport.served() as options:
+        assert options["ssl_context_factory"](None, None).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 def test_forwarded_headers_count_only_from_a_named_proxy() -> None:
