@@ -5,7 +5,7 @@ import { drawArming, listenToArming, loadArming, openArming } from "./arming.js"
 import { cameraNames, drawCameras, startCameras } from "./cameras.js";
 import { decide, listenToDecisions } from "./decide.js";
 import { arrive, changeOwnPassword, drawDoor, listenAtDoor, logOut, takeFragment } from "./door.js";
-import { $, remember, remembered, toast } from "./dom.js";
+import { $, el, remember, remembered, toast } from "./dom.js";
 import { gather, listenToIncidents } from "./incidents.js";
 import { drawKeys, listenToKeys } from "./keys.js";
 import {
@@ -80,7 +80,7 @@ function drawFrame() {
   $("elsewhere").textContent = say("log_in_with", { name: $("elsewhere").dataset.name ?? "" });
   drawDoor();
   if (page.me === null) return;
-  $("who").textContent = `${page.me.display_name || page.me.name} · ${word("role", page.me.role)}`;
+  $("who").replaceChildren(page.me.display_name || page.me.name, el("span", { className: "role" }, ` · ${word("role", page.me.role)}`));
   $("site-name").textContent = page.site.name;
   drawFilters(knownCameras());
   drawKeys();
@@ -91,7 +91,9 @@ function drawFrame() {
 const knownCameras = () => [...new Set([...cameraNames(), ...(page.me.cameras ?? []), ...page.cameras])].sort();
 
 function tick() {
-  $("clock").textContent = `${moment(new Date().toISOString())} ${timeZone()}`;
+  $("clock").textContent = moment(new Date().toISOString());
+  $("clock-zone").textContent = timeZone();
+  $("clock").title = timeZone();
 }
 
 function chooseLanguage(wanted) {

@@ -30,7 +30,7 @@ export async function loadArming() {
   if (news.length > 0) {
     const text = listed(news.map((one) => one.text));
     $("announce").textContent = text;
-    toast(text);
+    if (!$("arming").open) toast(text);
   }
 }
 
@@ -54,8 +54,8 @@ export function drawArming() {
   const exceptions = arming.overrides.length;
   const by = say("set_by", { who: setter(arming), time: shortMoment(arming.set_at) });
   $("arming-button").replaceChildren(
-    el("span", { className: "soft" }, say("profile")), el("b", {}, profileName(arming.profile)),
-    el("span", { className: "soft arming-by" }, by),
+    el("span", { className: "arming-is" }, el("span", { className: "soft" }, say("profile")), el("b", {}, profileName(arming.profile))),
+    el("span", { className: "arming-by" }, by),
     ...(exceptions > 0 ? [el("span", { className: "badge exceptions" }, exceptionsWords(exceptions))] : []));
   $("arming-button").classList.toggle("in-drill", arming.drill);
   const whole = joinWords(`${say("profile")} ${profileName(arming.profile)}`, by, exceptions > 0 ? exceptionsWords(exceptions) : "");
@@ -113,18 +113,19 @@ const chosen = () => $("profiles").querySelector("input:checked")?.value ?? page
 // What the chosen profile will mean, before anybody confirms it.
 function drawChoice() {
   if (!maySwitch()) {
-    $("arming-then").textContent = "";
+    $("arming-then").replaceChildren();
     return;
   }
   const { arming } = page;
   const profile = arming.profiles.find((one) => one.name === chosen());
   const nothing = profile.name === arming.profile && arming.overrides.length === 0;
   const off = profile.disarmed.map(target);
-  $("arming-then").textContent = nothing ? "" : [
+  const means = nothing ? [] : [
     off.length > 0 ? say("then_off", { rules: listed(off) }) : say("then_all"),
-    profile.drill ? say("then_drill") : "",
-    arming.overrides.length > 0 ? say("then_exceptions") : "",
-  ].filter((text) => text).join(" ");
+    profile.drill ? say("then_drill") : null,
+    arming.overrides.length > 0 ? say("then_exceptions") : null,
+  ];
+  $("arming-then").replaceChildren(...means.filter((text) => text).map((text) => el("p", {}, text)));
   $("arming-confirm").textContent = say(profile.name === arming.profile ? "end_exceptions" : "switch_to", { profile: profileName(profile.name) });
   $("arming-confirm").disabled = nothing;
 }

@@ -6,6 +6,9 @@ import { may, page } from "./state.js";
 import { moment, say } from "./words.js";
 
 const EVERY_MS = 5000;
+// A browser has six connections to a server. What guards do must not wait for cameras that are slow with a picture.
+const AT_ONCE = 2;
+const GIVEN_UP_MS = 10000;
 const view = { items: [], timer: null, shown: remembered("cameras") !== "hidden" };
 
 const address = (name, what) => `api/v1/cameras/${encodeURIComponent(name)}/${what}`;
@@ -18,8 +21,8 @@ function status(camera) {
 
 function tile(camera) {
   const picture = el("img", { className: "camera-frame", alt: "", width: 128, height: 72 });
-  picture.addEventListener("error", () => { picture.classList.add("none"); });
-  picture.addEventListener("load", () => { picture.classList.remove("none"); });
+  picture.addEventListener("error", () => { picture.classList.add("none"); loaded(picture); });
+  picture.addEventListener("load", () => { picture.classList.remove("none"); loaded(picture); });
   const made = el("button", { type: "button", className: "camera-tile" }, picture,
     el("span", { className: "camera-name" }, el("span", { className: "dot", "aria-hidden": "true" }),
       el("span", { className: "camera-text" }, camera.camera)),
@@ -27,6 +30,28 @@ function tile(camera) {
   made.dataset.camera = camera.camera;
   made.addEventListener("click", () => openLive(camera.camera));
   return made;
+}
+
+// --- their pictures ---
+
+const pictures = { wanted: new Map(), loading: new Set() };
+
+function loaded(image) {
+  pictures.loading.delete(image);
+  loadPictures();
+}
+
+function loadPictures() {
+  for (const [image, source] of pictures.wanted) {
+    if (pictures.loading.size >= AT_ONCE) return;
+    if (pictures.loading.has(image)) continue;
+    pictures.wanted.delete(image);
+    if (!image.isConnected) continue;
+    pictures.loading.add(image);
+    image.dataset.of = source;
+    image.src = source;
+    setTimeout(() => loaded(image), GIVEN_UP_MS);
+  }
 }
 
 // Tiles stay where they are and only what they say changes.
@@ -50,8 +75,9 @@ export function drawCameras() {
     tiles[at].title = camera.last_frame_at ? say("last_frame", { time: moment(camera.last_frame_at) }) : text;
     const image = tiles[at].querySelector("img");
     const wanted = camera.connected && camera.last_frame_at && `${address(camera.camera, "frame")}?width=256#${encodeURIComponent(camera.last_frame_at)}`;
-    if (view.shown && wanted && image.dataset.of !== wanted) Object.assign(image, { src: wanted }).dataset.of = wanted;
+    if (view.shown && wanted && image.dataset.of !== wanted) pictures.wanted.set(image, wanted);
   });
+  loadPictures();
 }
 
 async function look() {
@@ -89,9 +115,9 @@ export function startCameras() {
   });
   // Without a picture to show, the server need not send any.
   $("camera").addEventListener("close", () => {
-    const pictures = [...$("camera-picture").querySelectorAll("img")];
+    const shown = [...$("camera-picture").querySelectorAll("img")];
     $("camera-picture").replaceChildren();
-    for (const picture of pictures) picture.removeAttribute("src");
+    for (const picture of shown) picture.removeAttribute("src");
   });
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") look(); });
   return look();

@@ -124,18 +124,27 @@ export async function loadOlder() {
 
 // --- how it looks ---
 
+// Of each row what it was drawn from, and of each alert its text: a long list is looked through with every key.
+const drawn = new WeakMap();
+const texts = new WeakMap();
+
+function asText(alert) {
+  if (!texts.has(alert)) texts.set(alert, JSON.stringify(alert));
+  return texts.get(alert);
+}
+
 export function drawList() {
   const list = $("list");
   const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
   page.items.forEach((alert, at) => {
     const selected = alert.alert_id === page.selected;
     const marked = page.marked.has(alert.alert_id);
-    const looks = JSON.stringify([alert, selected, marked, page.names[alert.assignee], currentLanguage()]);
+    const looks = `${selected} ${marked} ${currentLanguage()} ${page.names[alert.assignee]} ${asText(alert)}`;
     let row = rows.get(alert.alert_id);
     rows.delete(alert.alert_id);
-    if (!row || row.dataset.looks !== looks) {
+    if (!row || drawn.get(row) !== looks) {
       const fresh = listItem(alert, selected, marked);
-      fresh.dataset.looks = looks;
+      drawn.set(fresh, looks);
       const picture = row?.querySelector("img.thumb");
       if (picture) fresh.querySelector("img.thumb")?.replaceWith(picture);
       row?.replaceWith(fresh);

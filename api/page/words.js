@@ -71,11 +71,22 @@ export const measuredText = (measured) => listed(measuredWords(measured));
 
 export const timeZone = () => page.site?.timezone ?? "UTC";
 
+// Making one takes longer than a hundred uses of it.
+const formats = new Map();
+
+function format(withDate) {
+  const key = `${withDate} ${timeZone()}`;
+  if (!formats.has(key)) {
+    const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: timeZone() };
+    if (withDate) Object.assign(shape, { year: "numeric", month: "2-digit", day: "2-digit" });
+    formats.set(key, new Intl.DateTimeFormat("en-CA", shape));
+  }
+  return formats.get(key);
+}
+
 // A moment in the time zone of the site, not of this computer.
 export function moment(iso, withDate = true) {
-  const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: timeZone() };
-  if (withDate) Object.assign(shape, { year: "numeric", month: "2-digit", day: "2-digit" });
-  return new Intl.DateTimeFormat("en-CA", shape).format(new Date(iso)).replace(",", "");
+  return format(withDate).format(new Date(iso)).replace(",", "");
 }
 
 // The moment at which the clocks of the site show this ("2026-03-01T22:05"), as ISO 8601 in UTC.

@@ -202,6 +202,28 @@ def test_news_come_in_without_taking_focus_or_playback(alerts: list[Alert], desk
     ]
 
 
+def test_nothing_is_missing_between_what_was_there_and_what_came_in_during_a_break(
+    alerts: list[Alert], desk_room: Room
+) -> None:
+    assert alerts
+    page, desk = desk_room.guard(), desk_room.services.desk
+    rows = page.locator("#list li")
+    expect(rows).to_have_count(3)
+    page.route("**/api/v1/alerts?**", lambda route: route.abort())
+    for number in range(10, 80):
+        desk.take(crossing(number, 100.0 * number))
+    expect(page.locator("#connection")).to_have_text("No connection")
+    page.unroute("**/api/v1/alerts?**")
+    expect(rows).to_have_count(50)  # More than a page holds: the list begins anew.
+    page.locator("#more").click()
+    expect(rows).to_have_count(73)
+    expect(page.locator("#more")).to_be_hidden()
+    desk.take(crossing(80, 8000.0))
+    expect(rows).to_have_count(74)
+    shown_ids = page.evaluate("[...document.querySelectorAll('#list li')].map((row) => row.dataset.id)")
+    assert shown_ids == [record.alert.alert_id for record in desk.list(limit=100).records]
+
+
 def test_the_stream_and_the_server_go_away_and_come_back(alerts: list[Alert], desk_room: Room) -> None:
     assert alerts
     page, desk = desk_room.guard(), desk_room.services.desk

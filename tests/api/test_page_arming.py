@@ -53,7 +53,9 @@ def test_a_supervisor_switches_the_profile_by_keyboard_and_a_guard_sees_it(desk_
     expect(chief.locator("#arming-confirm")).to_be_disabled()  # It is day already.
     for _ in range(3):
         chief.keyboard.press("ArrowDown")
-    expect(chief.locator("#arming-then")).to_contain_text("all rules are armed. Alerts that are raised then are marked")
+    expect(chief.locator("#arming-then p")).to_have_text(
+        ["Then all rules are armed.", "Alerts that are raised then are marked as drills."]
+    )
     expect(chief.locator("#arming-confirm")).to_have_text("Switch to Drill")
     chief.keyboard.press("Enter")
     expect(chief.locator("#arming-button")).to_contain_text(re.compile("Drill.*by you"))
