@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from html import escape
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from api.access.cookies import set_session_cookie
 from api.access.oidc import FLOW_S, LOCAL_PATH, OidcLogin, admit, note_refusal
 from api.access.oidc_settings import CALLBACK
 from api.access.requiring import origin_of, public
-from api.errors import DeskError, NotFoundError
+from api.errors import DeskError, NotFoundError, UnavailableError
 from api.failures import SECURITY_HEADERS, answer_of, documented
 from api.schemas import PREFIX
 from api.services import Services
@@ -33,6 +34,7 @@ _REDIRECT: dict[int | str, dict[str, Any]] = {
         "headers": {"Location": {"required": True, "schema": {"type": "string"}, "description": "Where to go on."}},
     }
 }
+_log = logging.getLogger(__name__)
 _SHORT = Query(max_length=2048, description="Given by the provider.")
 
 
@@ -112,6 +114,26 @@ def finish_oidc_login(
         set_session_cookie(request, answer, session)
     _set_flow_cookie(request, answer, "", 0)
     return answer
+
+
+@router.get(
+    "/oidc/logout",
+    operation_id="end_oidc_session",
+    status_code=303,
+    response_class=Response,
+    responses=_REDIRECT | documented(404, 422, 429),
+)
+def end_oidc_session(request: Request) -> Response:
+    """Sends a browser that has logged out here to the OpenID provider, to log out there, too; back to the log-in page
+    where the provider offers that not, or cannot be reached. Needs no log-in, and ends no session here.
+    """
+    login = _login_of(request)
+    try:
+        url = login.end(f"{request.url.scheme}://{request.headers['host']}/")
+    except UnavailableError as error:
+        _log.warning("nobody was logged out at the OpenID provider: %s", error)
+        url = None
+    return RedirectResponse(url or "/", status_code=303, headers={"cache-control": "no-store"})
 
 
 def _login_of(request: Request) -> OidcLogin:

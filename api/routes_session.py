@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request, Response
 from api.access.accounts import FIRST_USER, Accounts
 from api.access.cookies import drop_session_cookie, set_session_cookie
 from api.access.limits import Limiter, address_of
+from api.access.oidc import OidcLogin
+from api.access.oidc_settings import LOGOUT
 from api.access.principal import Principal
 from api.access.requiring import actor_of, origin_of, public, requires
 from api.access.sessions import Login, principal_of_user
@@ -88,10 +90,13 @@ def _opened(request: Request, response: Response, login: Login) -> SessionOut:
 
 def _told(request: Request, principal: Principal, session: str | None) -> SessionOut:
     accounts = accounts_of(request)
+    user = accounts.users.get(principal.user)
+    oidc: OidcLogin | None = request.app.state.oidc
+    elsewhere = session is not None and not user.local and oidc is not None and oidc.settings.logout
     return SessionOut(
-        kind=principal.kind, user=principal.user, display_name=accounts.users.get(principal.user).display_name,
+        kind=principal.kind, user=principal.user, display_name=user.display_name,
         role=principal.role, permissions=sorted(principal.permissions),
         cameras=None if principal.cameras is None else sorted(principal.cameras), token_id=principal.token_id,
         csrf_token=None if session is None else accounts.sessions.csrf_token(session),
-        must_change_password=principal.must_change_password,
+        logout_url=LOGOUT if elsewhere else None, must_change_password=principal.must_change_password,
     )  # fmt: skip

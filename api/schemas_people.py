@@ -56,6 +56,11 @@ class SessionOut(BaseModel):
         description="To be sent as the header X-CSRF-Token with each POST, PUT, PATCH and DELETE of this session; null "
         "for tokens, which need none."
     )
+    logout_url: str | None = Field(
+        default=None,
+        description="Where a browser goes after DELETE /api/v1/session, to log out at the OpenID provider, too; null "
+        "where there is nothing to do there.",
+    )
     must_change_password: bool = Field(
         description="True after a log-in with a one-time password: nothing but POST /api/v1/session/password works."
     )

@@ -24,7 +24,7 @@ from joserfc.jwk import OctKey
 
 from api.access.accounts import Accounts, UserChange
 from api.access.oidc_provider import OidcRefusedError, Provider
-from api.access.oidc_settings import OidcSettings
+from api.access.oidc_settings import CALLBACK, OidcSettings
 from api.access.principal import Role
 from api.access.sessions import UNKNOWN, Login
 from api.access.users import User
@@ -108,6 +108,13 @@ class OidcLogin:
         token = self._provider.exchange(query["code"], redirect_uri=flow["redirect_uri"], verifier=flow["verifier"])
         claims = self._provider.validated(token, flow["nonce"], self._now())
         return self._identity(claims, token), flow["return_to"]
+
+    def end(self, home: str) -> str | None:
+        """Where to send a browser whose session here is over; None: nowhere, as that is not wanted or not offered.
+        `home`: this server's address as browsers call it. Raises UnavailableError."""
+        own = self.settings.redirect_uri
+        back = home if own is None else own.removesuffix(CALLBACK) + "/"
+        return self._provider.end_session_url(back) if self.settings.logout else None
 
     def _flow_of(self, cookie: str | None, state: str) -> dict[str, Any]:
         again = OidcFlowError("This log-in was not begun in this browser, or took too long; log in again.")

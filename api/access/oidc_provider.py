@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from authlib.common.errors import AuthlibBaseError
@@ -55,6 +56,15 @@ class Provider:
                 self._discovered()["authorization_endpoint"], state=state, code_verifier=verifier, nonce=nonce
             )
         return str(url)
+
+    def end_session_url(self, back: str) -> str | None:
+        """Where a browser logs out at the provider, to be sent `back` afterwards; None where that is not offered."""
+        address = self._discovered().get("end_session_endpoint")
+        if address is None:
+            return None
+        where = _checked(address, self._settings.issuer)
+        query = urlencode({"client_id": self._settings.client_id, "post_logout_redirect_uri": back})
+        return f"{where}{'&' if '?' in where else '?'}{query}"
 
     def exchange(self, code: str, *, redirect_uri: str, verifier: str) -> dict[str, Any]:
         """The token answer for a code. Raises OidcRefusedError where the provider refuses it."""

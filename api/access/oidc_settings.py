@@ -17,6 +17,7 @@ from api.errors import DeskError
 
 PREFIX = "GATEWATCH_OIDC_"
 CALLBACK = "/api/v1/oidc/callback"
+LOGOUT = "/api/v1/oidc/logout"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -90,6 +91,8 @@ class OidcSettings(BaseSettings):
     label: Annotated[str, Field(min_length=1, max_length=64)] = "OpenID Connect"
     redirect_uri: Address | None = None
     ca_file: Readable | None = None
+    logout: bool = False
+    """Whoever logs out here is sent to the provider to log out there, too."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -222,8 +222,10 @@ export function changeOwnPassword() {
 }
 
 export async function logOut() {
+  const elsewhere = page.me.logout_url;
   await ask("session", { method: "DELETE" });
-  location.reload();
+  if (elsewhere) location.assign(elsewhere);
+  else location.reload();
 }
 
 // --- setting up ---

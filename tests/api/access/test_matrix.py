@@ -22,7 +22,8 @@ from tests.api.kit import ADDRESS, token_for
 from tests.api.whole import CAMERA, Whole, whole_site
 
 PUBLIC_ROUTES = {
-    "GET /", "GET /api/v1/health", "GET /api/v1/oidc/callback", "GET /api/v1/oidc/login", "POST /api/v1/session",
+    "GET /", "GET /api/v1/health", "GET /api/v1/oidc/callback", "GET /api/v1/oidc/login",
+    "GET /api/v1/oidc/logout", "POST /api/v1/session",
     "GET /api/v1/session/options", "POST /api/v1/external/{source}",
 }  # fmt: skip
 """All that strangers reach, but for the files of the page."""

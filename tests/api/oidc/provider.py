@@ -38,6 +38,8 @@ class FakeProvider:
         self.spoil: Spoil | None = None
         self.more: dict[str, Any] | None = None
         self.broken = False
+        self.logout = ""
+        """The path of the end_session_endpoint; empty: there is none."""
         self.requests: dict[str, int] = {}
         self.sign: Callable[[dict[str, Any], dict[str, Any]], str] = self.signed
         self._codes: dict[str, dict[str, str]] = {}
@@ -70,6 +72,7 @@ class FakeProvider:
             return {
                 "issuer": self.issuer,
                 **{name: f"{self.issuer}/{path}" for name, path in names.items()},
+                **({"end_session_endpoint": f"{self.issuer}/{self.logout}"} if self.logout else {}),
                 **({"userinfo_endpoint": f"{self.issuer}/userinfo"} if self.more is not None else {}),
             }
 
@@ -103,6 +106,11 @@ class FakeProvider:
             if self.spoil is not None:
                 self.spoil(header, claims)
             return JSONResponse({"access_token": "at", "token_type": "Bearer", "id_token": self.sign(header, claims)})
+
+        @app.get("/logout")
+        def logout(request: Request) -> Response:
+            assert request.query_params["client_id"] == CLIENT
+            return RedirectResponse(request.query_params["post_logout_redirect_uri"], 303)
 
         @app.get("/jwks")
         def jwks() -> dict[str, Any]:

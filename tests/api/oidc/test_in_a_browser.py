@@ -1,4 +1,4 @@
-"""The way of a real browser: the button, the provider's site, and back to the page, logged in."""
+"""The way of a real browser: the button, the provider's site, back to the page, logged in, and out at both."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from tests.api.scenes import Site, serving  # noqa: E402
 expect = playwright.expect
 
 
-def test_the_button_leads_in_and_a_refusal_leads_back(browser: playwright.Browser, services: Services) -> None:
+def test_the_button_leads_in_a_refusal_back_and_logging_out_there(
+    browser: playwright.Browser, services: Services
+) -> None:
     with provider() as there:
         # By another name than ours: to the browser another site, whose links bring no strict cookie along.
         there.issuer = there.issuer.replace("127.0.0.1", "localhost")
+        there.logout = "logout"
         oidc = OidcSettings(
-            issuer=there.issuer, client_id=CLIENT, client_secret=SECRET, roles={"gw-guards": "guard"}, label="Lakeside"
-        )
+            issuer=there.issuer, client_id=CLIENT, client_secret=SECRET, roles={"gw-guards": "guard"}, label="Lakeside",
+            logout=True,
+        )  # fmt: skip
         app = create_app(services, site=Site(), version="1.2.3", oidc=oidc)
         with serving(app) as address:
             page = browser.new_page()
@@ -36,4 +40,7 @@ def test_the_button_leads_in_and_a_refusal_leads_back(browser: playwright.Browse
             expect(page.get_by_text("张伟").first).to_be_visible()
             page.reload()
             expect(page.locator("#site-name")).to_have_text("Lakeside Gardens")
+            page.locator("#log-out").click()
+            expect(page.get_by_text("Log in with Lakeside")).to_be_visible()
+            assert there.requests["logout"] == 1
             page.close()

@@ -15,8 +15,9 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from starlette.testclient import TestClient
 
+from api.access.authenticate import COOKIE
 from api.access.oidc import user_name_of
-from api.access.oidc_settings import OidcSettings
+from api.access.oidc_settings import LOGOUT, OidcSettings
 from api.access.users import UserChange
 from api.app import create_app
 from api.journal import SYSTEM
@@ -91,8 +92,47 @@ def test_somebody_logs_in_and_is_who_the_provider_says(
     assert [(e.subject, e.action, e.actor.kind) for e in entries if e.subject != "journal"] == [
         ("user", "created", "external"), ("session", "login", "user"),
     ]  # fmt: skip
-    assert entries[-1].body == {"how": "oidc"}
+    assert entries[-1].body["how"] == "oidc"
     assert SECRET not in str(entries)
+
+
+def test_logging_out_goes_on_to_the_provider_where_that_is_wanted(services: Services, there: FakeProvider) -> None:
+    there.logout = "logout?realm=site"
+    with browser_of(services, settings(there, logout=True)) as browser:
+        log_in(browser)
+        session = browser.get(f"{V1}/session").json()
+        assert session["logout_url"] == LOGOUT
+        browser.delete(f"{V1}/session", headers={"x-csrf-token": session["csrf_token"]})
+        away = browser.get(LOGOUT)
+        assert away.status_code == 303
+        parts = urlsplit(away.headers["location"])
+        assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{there.issuer}/logout"
+        assert parse_qs(parts.query) == {
+            "realm": ["site"], "client_id": [CLIENT], "post_logout_redirect_uri": ["http://127.0.0.1:8400/"],
+        }  # fmt: skip
+    own = settings(there, logout=True, redirect_uri="https://gate.example.com/api/v1/oidc/callback")
+    with browser_of(services, own) as browser:
+        assert "=https%3A%2F%2Fgate.example.com%2F" in browser.get(LOGOUT).headers["location"]
+
+
+def test_who_is_not_to_be_logged_out_at_the_provider_stays_here(services: Services, there: FakeProvider) -> None:
+    there.logout = "logout"
+    with browser_of(services, settings(there)) as browser:
+        log_in(browser)
+        assert browser.get(f"{V1}/session").json()["logout_url"] is None
+        assert browser.get(LOGOUT).headers["location"] == "/"
+    there.logout = ""
+    with browser_of(services, settings(there, logout=True)) as browser:
+        assert browser.get(LOGOUT).headers["location"] == "/"
+        services.accounts.users.create("local", "guard", actor=SYSTEM)
+        secret = services.accounts.sessions.open_for("local", None, how="test").secret
+        browser.cookies.set(COOKIE, secret)
+        assert browser.get(f"{V1}/session").json()["logout_url"] is None
+    there.broken = True
+    with browser_of(services, settings(there, logout=True)) as browser:
+        assert browser.get(LOGOUT).headers["location"] == "/"
+    with browser_of(services, None) as browser:
+        assert browser.get(LOGOUT).status_code == 404
 
 
 def test_role_and_name_follow_the_provider_at_each_log_in(
