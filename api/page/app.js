@@ -38,13 +38,13 @@ function showConnection(state) {
   $("offline").hidden = good;
 }
 
-// Asks for what is shown; `ids`: the alerts that changed, null where that is unknown; `arming`: whether that may have
-// changed. Returns whether the server answered.
-async function refresh(ids, arming) {
+// Asks for what is shown; `ids`: the alerts that changed, null where that is unknown; `raised`: those that are new;
+// `arming`: whether that may have changed. Returns whether the server answered.
+async function refresh({ ids, raised, arming }) {
   try {
-    const [fits] = await Promise.all([loadList(ids), arming ? loadArming() : null]);
+    const [fits] = await Promise.all([loadList(ids, raised), arming ? loadArming() : null]);
     page.lastGood = new Date();
-    if (!fits) return refresh(ids, false);
+    if (!fits) return refresh({ ids, raised, arming: false });
     await learnAssignees(page.items);
     if (page.selected === null && page.items.length > 0) select(page.items[0].alert_id, load);
     drawList();

@@ -1,8 +1,8 @@
-// Arming: the profile that the site is in, what was armed or disarmed beside it, and changing the profile.
+// Arming: the profile that the site is in, what was armed or disarmed beside it, and changing either.
 
-import { $, el, toast } from "./dom.js";
+import { $, el, fillSelect, toast } from "./dom.js";
 import { learnNames, person } from "./people.js";
-import { ask, Refused } from "./server.js";
+import { ask, post, Refused } from "./server.js";
 import { may, page } from "./state.js";
 import { joinWords, listed, moment, say, shortMoment, word } from "./words.js";
 
@@ -73,9 +73,11 @@ export function openArming() {
   dialog.seen = page.arming;
   $("arming-profiles").hidden = !maySwitch();
   $("arming-confirm").hidden = !maySwitch();
+  $("arming-single").hidden = !may("arming.write") || page.arming.rules.length === 0;
+  $("arming-single").open = !maySwitch();
   $("arming-changed").hidden = true;
   $("arming-error").textContent = "";
-  $("arming-cancel").textContent = say(maySwitch() ? "cancel" : "close");
+  $("arming-cancel").textContent = say("close");
   drawProfiles();
   drawState();
   $("arming").showModal();
@@ -99,13 +101,16 @@ function drawState() {
   $("exceptions").replaceChildren(...arming.overrides.map((one) => el("li", {}, say(one.armed ? "exception_on" : "exception_off", {
     what: target(one), who: setter(one), time: shortMoment(one.set_at),
   }))));
-  const off = arming.rules.filter((rule) => !rule.armed).map((rule) => say("rule_at", rule));
+  const n = arming.rules.filter((rule) => !rule.armed).length;
   $("arming-rules").textContent = arming.rules.length === 0 ? ""
-    : off.length === 0 ? say("all_armed") : say("rules_off", { n: off.length, total: arming.rules.length, rules: listed(off) });
+    : n === 0 ? say("all_armed") : say("rules_off", { n, total: arming.rules.length, rules: listed(offWords()) });
   for (const label of $("profiles").children) {
     label.querySelector(".now").hidden = label.querySelector("input").value !== arming.profile;
   }
   drawChoice();
+  const options = choices().map((one) => [keyOf(one), say(one.armed ? "is_armed" : "is_disarmed", { what: target(one) })]);
+  fillSelect($("arming-rule"), options);
+  drawStep();
 }
 
 const chosen = () => $("profiles").querySelector("input:checked")?.value ?? page.arming.profile;
@@ -130,21 +135,68 @@ function drawChoice() {
   $("arming-confirm").disabled = nothing;
 }
 
-async function submit(event) {
-  event.preventDefault();
-  if (!maySwitch() || $("arming-confirm").disabled) return;
-  $("arming-confirm").disabled = true;
+// --- single rules ---
+
+// The rules of each camera.
+function byCamera() {
+  const cameras = new Map();
+  for (const { camera, rule, armed } of page.arming.rules) {
+    cameras.set(camera, [...(cameras.get(camera) ?? []), { camera, target: rule, armed }]);
+  }
+  return [...cameras.values()];
+}
+
+// What can be armed or disarmed by itself: each rule, and all of a camera.
+const choices = () => byCamera().flatMap((own) => (own.length === 1 ? own
+  : [{ camera: own[0].camera, target: "", armed: own.every((one) => one.armed) }, ...own]));
+
+const offWords = () => byCamera().flatMap((own) => (own.length > 1 && own.every((one) => !one.armed)
+  ? [{ camera: own[0].camera, target: "" }] : own.filter((one) => !one.armed))).map(target);
+
+const keyOf = (one) => JSON.stringify([one.camera, one.target]);
+const chosenRule = () => choices().find((one) => keyOf(one) === $("arming-rule").value);
+
+function drawStep() {
+  $("arming-step").textContent = say(chosenRule()?.armed ? "disarm_it" : "arm_it");
+}
+
+// --- doing it ---
+
+async function doing(button, step) {
+  if (button.disabled) return;
+  button.disabled = true;
   $("arming-error").textContent = "";
   try {
-    page.arming = await ask("arming", { method: "PUT", body: { profile: chosen(), version: dialog.seen.version } });
-    $("arming").close();
-    toast(say("done_profile", { profile: profileName(page.arming.profile) }));
+    page.arming = await step(dialog.seen.version);
+    dialog.seen = page.arming;
+    $("arming-changed").hidden = true;
   } catch (error) {
     if (error instanceof Refused && error.code === "stale_version") await showConflict(error);
     else $("arming-error").textContent = say("failed", { message: error.message });
   } finally {
+    button.disabled = false;
     drawArming();
   }
+}
+
+function submit(event) {
+  event.preventDefault();
+  if (!maySwitch()) return;
+  doing($("arming-confirm"), async (version) => {
+    const arming = await ask("arming", { method: "PUT", body: { profile: chosen(), version } });
+    $("arming").close();
+    toast(say("done_profile", { profile: profileName(arming.profile) }));
+    return arming;
+  });
+}
+
+function override() {
+  const { camera, target: rule, armed } = chosenRule();
+  doing($("arming-step"), async (version) => {
+    const arming = await post("arming/overrides", { camera, target: rule, armed: !armed, version });
+    toast(say(armed ? "is_disarmed" : "is_armed", { what: target({ camera, target: rule }) }));
+    return arming;
+  });
 }
 
 // Somebody else was faster: who did what. What was chosen stays, and can be confirmed or left.
@@ -168,6 +220,8 @@ async function showConflict(error) {
 export function listenToArming() {
   $("arming-button").addEventListener("click", openArming);
   $("profiles").addEventListener("change", drawChoice);
+  $("arming-rule").addEventListener("change", drawStep);
+  $("arming-step").addEventListener("click", override);
   $("arming").querySelector("form").addEventListener("submit", submit);
   $("arming-cancel").addEventListener("click", () => $("arming").close());
 }

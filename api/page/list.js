@@ -13,7 +13,8 @@ const LONGEST = 2000;
 const GROUPS = { open: OPEN, all: [] };
 
 const statesOf = (choice) => GROUPS[choice] ?? [choice];
-const sortKey = (alert) => alert.raised_at ?? alert.received_at;
+// Not as texts: whole seconds are written without a fraction.
+const sortKey = (alert) => Date.parse(alert.raised_at ?? alert.received_at);
 const index = (id) => page.items.findIndex((alert) => alert.alert_id === id);
 
 // --- what is asked for ---
@@ -97,14 +98,35 @@ async function renewOlder(ids, fresh) {
   }));
 }
 
+// What was raised before all that the newest page has, and became known only now: at its place among what is loaded.
+function placeLate(raised, fresh) {
+  if (fresh.next_cursor === null) return;
+  const newest = sortKey(fresh.items.at(-1));
+  for (const alert of raised) {
+    const within = sortKey(alert) < newest && (page.cursor === null || sortKey(alert) > sortKey(page.items.at(-1)));
+    if (!within || index(alert.alert_id) >= 0 || !surelyAsked(alert)) continue;
+    const at = page.items.findIndex((one) => sortKey(one) < sortKey(alert));
+    page.items.splice(at < 0 ? page.items.length : at, 0, alert);
+  }
+}
+
+// Whether it fits what is asked for, as far as that can be told without the server.
+function surelyAsked(alert) {
+  const { states, severity, camera, text, mine, time } = page.filter;
+  const wanted = statesOf(states);
+  return !text && !time && !mine && (!camera || alert.camera === camera) && (wanted.length === 0 || wanted.includes(alert.state))
+    && (!severity || SEVERITIES.indexOf(alert.severity) >= SEVERITIES.indexOf(severity));
+}
+
 // Asks for the newest page and the counts. Returns whether the answer still fits what is asked for.
-export async function loadList(ids) {
+export async function loadList(ids, raised) {
   const asked = JSON.stringify(page.filter);
   const [fresh, counts] = await Promise.all([ask(listPath()), ask("alerts/counts")]);
   if (asked !== JSON.stringify(page.filter)) return false;
   page.cameras = Object.keys(counts.by_camera).filter((name) => name !== "");
   announce(fresh);
   merge(fresh);
+  placeLate(raised, fresh);
   if (ids !== null) await renewOlder(ids, fresh);
   page.counts = counts.by_state;
   page.total = { number: fresh.total, exact: fresh.total_is_exact };

@@ -12,12 +12,13 @@ const SUBJECTS = {
   arming: ["profile", "override"],
 };
 
-// `refresh(ids, arming)` asks the server for what is shown and says whether it answered; `ids`: the alerts that changed,
-// null where that is unknown; `arming`: whether that may have changed. `show(state)` is told "live", "asking" or "down".
+// `refresh({ids, raised, arming})` asks the server for what is shown and says whether it answered; `ids`: the alerts that
+// changed, null where that is unknown; `raised`: those that are new; `arming`: whether that may have changed. `show(state)` is told "live", "asking" or "down".
 export class Live {
   constructor({ address, refresh, show }) {
     Object.assign(this, { address, refresh, show, source: null, streaming: false, reached: true, failures: 0 });
     this.changed = new Set();
+    this.raised = [];
     this.everything = false;
     this.arming = false;
     this.running = false;
@@ -82,8 +83,10 @@ export class Live {
   changedBy(event) {
     let entry = null;
     try { entry = event && JSON.parse(event.data); } catch { /* Whatever it was: everything is looked at anew. */ }
-    if (entry?.subject === "alert") this.changed.add(entry.subject_id);
-    else if (entry?.subject === "arming") this.arming = true;
+    if (entry?.subject === "alert") {
+      this.changed.add(entry.subject_id);
+      if (entry.action === "raised" && entry.alert) this.raised.push(entry.alert);
+    } else if (entry?.subject === "arming") this.arming = true;
     else this.everything = true;
     this.later();
   }
@@ -99,12 +102,13 @@ export class Live {
     if (this.running || !this.started) return;
     this.running = true;
     const ids = this.everything ? null : [...this.changed];
-    const arming = this.everything || this.arming;
+    const news = { ids, raised: this.raised, arming: this.everything || this.arming };
     this.everything = false;
     this.arming = false;
+    this.raised = [];
     this.changed.clear();
     try {
-      this.reached = await this.refresh(ids, arming);
+      this.reached = await this.refresh(news);
     } finally {
       this.running = false;
       this.last = performance.now();

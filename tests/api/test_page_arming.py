@@ -66,6 +66,7 @@ def test_a_supervisor_switches_the_profile_by_keyboard_and_a_guard_sees_it(desk_
     expect(guard.locator("#arming-drill")).to_have_text("Alerts that are raised now are marked as drills.")
     expect(guard.locator("#arming-profiles")).to_be_hidden()
     expect(guard.locator("#arming-confirm")).to_be_hidden()
+    expect(guard.locator("#arming-single")).to_be_hidden()
     desk_room.services.arming.override("north-gate", "lawn", False, actor=ZHAO)
     expect(guard.locator("#exceptions")).to_contain_text("lawn (north-gate): disarmed by Zhao Min")  # While it is open.
     expect(guard.locator("#arming-button")).to_contain_text("1 exception")
@@ -96,6 +97,27 @@ def test_two_at_once(desk_room: Room) -> None:
     assert desk_room.services.arming.state.set_by == "li.wei"
 
 
+def test_single_rules_beside_the_profile(desk_room: Room) -> None:
+    page = desk_room.guard("li.wei", "supervisor")
+    desk_room.user("zhao.min", "supervisor", display_name="Zhao Min")
+    expect(page.locator("#arming-button")).to_contain_text("Day")
+    page.keyboard.press("p")
+    page.locator("#arming-single summary").click()
+    page.locator("#arming-rule").select_option("road (north-gate): armed")
+    expect(page.locator("#arming-step")).to_have_text("Disarm")
+    page.locator("#arming-step").click()
+    expect(page.locator("#exceptions")).to_contain_text("road (north-gate): disarmed by you")
+    expect(page.locator("#arming-step")).to_have_text("Arm")
+    page.locator("#arming-rule").select_option("lawn-loitering (north-gate): not armed")
+    desk_room.services.arming.override("north-gate", "lawn", True, actor=ZHAO)
+    expect(page.locator("#arming-step")).to_have_text("Disarm")  # Armed by somebody else while it was chosen.
+    page.locator("#arming-step").click()
+    expect(page.locator("#arming-changed")).to_contain_text("Zhao Min armed lawn (north-gate)")
+    assert desk_room.services.arming.disarmed() == {("north-gate", "road")}
+    page.locator("#arming-step").click()  # Having read it.
+    expect(page.locator("#arming-rules")).to_contain_text("2 of 2 rules are not armed")
+
+
 def test_whoever_is_limited_to_cameras_cannot_set_what_is_for_all(desk_room: Room) -> None:
     page = desk_room.guard("li.wei", "supervisor", cameras=["north-gate"])
     page.select_option("header .language", "zh-CN")
@@ -103,5 +125,7 @@ def test_whoever_is_limited_to_cameras_cannot_set_what_is_for_all(desk_room: Roo
     page.keyboard.press("p")
     expect(page.locator("#arming-rules")).to_contain_text("共 2 条规则，其中 1 条未布防")
     expect(page.locator("#arming-profiles")).to_be_hidden()
+    page.locator("#arming-step").click()
+    expect(page.locator("#exceptions")).to_contain_text("全部规则（north-gate）：我临时布防")
     page.keyboard.press("Escape")
     expect(page.locator("#arming")).to_be_hidden()
