@@ -61,8 +61,7 @@ function merge(fresh) {
 // where the list has grown long by itself and nobody looks further down.
 function beginsAnew(inPage) {
   if (!page.items.some((alert) => inPage.has(alert.alert_id))) return true;
-  const looksFurther = $("list").scrollTop > 0 || (index(page.selected) >= 0 && !inPage.has(page.selected));
-  return page.items.length > (page.older ? LONGEST : LONG) && !looksFurther;
+  return page.items.length > (page.older ? LONGEST : LONG) && $("list").scrollTop === 0;
 }
 
 function announce(fresh) {
