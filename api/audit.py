@@ -121,6 +121,7 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
         chain.take(raw)
     chain.finish()
     _checkpoints_noted(connection, chain, findings)
+    _turns(connection, chain, findings)
     _tip(connection, chain, trust, findings)
     alerts = AlertAudit(
         findings, last_seq=chain.seq, incidents=rows.incident_ids(connection), facets=rows.facets(connection)
@@ -189,6 +190,22 @@ def _checkpoints_noted(connection: Connection, chain: Chain, findings: Findings)
             findings.add(
                 "checkpoint_missing", f"the checkpoint at entry {up_to} is missing or not the one signed", up_to
             )
+
+
+def _turns(connection: Connection, chain: Chain, findings: Findings) -> None:
+    """Lists of entries by time go by these rows: a wrong one would hide entries from them."""
+    kept, real = rows.turns(connection), chain.turns
+    if kept is None:
+        return
+    # What the first entry that is left followed, retention has taken away.
+    for seq in sorted(seq for seq in {*kept, *real} if seq > chain.first and kept.get(seq) != real.get(seq)):
+        findings.add(
+            "turn_changed",
+            f"entry {seq}: whether the clock was set back there is kept otherwise than the entries say, so lists of a "
+            "time may leave entries out",
+            seq,
+            "journal",
+        )
 
 
 def _tip(connection: Connection, chain: Chain, trust: Trust, findings: Findings) -> None:

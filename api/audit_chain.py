@@ -125,12 +125,16 @@ class Chain:
     """The newest head that still agrees with the journal."""
     checkpoints_noted: dict[int, str] = field(default_factory=dict)
     """What entries say about checkpoints: number -> signature."""
+    turns: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Entries that are dated before the one they follow: number -> (moment, moment of the one before)."""
     older_heads: int = 0
     """Signed at entries that retention has removed since."""
     _heads: dict[int, list[KeptHead]] = field(default_factory=dict)
     """By the number of the entry that they sign."""
     _awaited: dict[int, list[KeptHead]] = field(default_factory=dict)
     _broken_head: bool = False
+    _at: str = ""
+    """Of the last entry taken that has a moment."""
 
     def begin(self, seq: int, hash_: str) -> None:
         """The entries go on after this one."""
@@ -160,6 +164,11 @@ class Chain:
             self.findings.add("changed", f"entry {seq} ({described(raw)}) was changed", seq, subject_of(raw))
         self.seq, self.hash = seq, hash_
         self.count += 1
+        at = raw[AT]
+        if isinstance(at, str):
+            if at < self._at:
+                self.turns[seq] = (at, self._at)
+            self._at = at
         if raw[SUBJECT] == "journal":
             self._of_the_journal(raw, action)
         if seq in self._heads:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, case, func, select, type_coerce
+from sqlalchemy import Connection, String, case, func, inspect, select, type_coerce
 from sqlalchemy.sql import ColumnElement, FromClause
 
 from api.journal import utc_text_us
@@ -22,7 +22,7 @@ from api.storage.tables import (
     IncidentRow,
 )
 from api.storage.tables_access import SessionRow, TokenRow, UserRow
-from api.storage.tables_journal import CheckpointRow, JournalRow, JournalTipRow, SignedHeadRow
+from api.storage.tables_journal import CheckpointRow, JournalRow, JournalTipRow, JournalTurnRow, SignedHeadRow
 from api.storage.tables_messages import ArmingOverrideRow, ArmingRow, WebhookRow
 
 PIECE = 2000
@@ -145,6 +145,15 @@ def incident_ids(connection: Connection) -> dict[int, str]:
 
 def tips(connection: Connection) -> list[dict[str, Any]]:
     return _plain(connection, JournalTipRow.__table__, None, JournalTipRow.id)
+
+
+def turns(connection: Connection) -> dict[Any, tuple[Any, Any]] | None:
+    """Where the clock was set back, as it is kept for lists: number -> (moment, moment of the entry before). None in a
+    database of before that was kept."""
+    if not inspect(connection).has_table(JournalTurnRow.__tablename__):
+        return None
+    found = _plain(connection, JournalTurnRow.__table__, None, JournalTurnRow.seq)
+    return {row["seq"]: (row["at"], row["previous_at"]) for row in found}
 
 
 def alerts_without_rows(connection: Connection) -> Iterator[tuple[str, int]]:

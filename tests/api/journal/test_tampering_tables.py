@@ -55,6 +55,8 @@ ATTACKS = [
     ("DELETE FROM arming", "arming_changed", "its profile is none"),
     ("DELETE FROM arming_override", "arming_changed", "is as its profile says instead of disarmed"),
     ("UPDATE arming_override SET armed = (1 = 1)", "arming_changed", "is armed instead of disarmed"),
+    ("INSERT INTO journal_turn (seq, at, previous_at) VALUES (3, '2020-01-01 00:00:00.000000', "
+     "'2020-01-02 00:00:00.000000')", "turn_changed", "entry 3: whether the clock was set back"),
     ("UPDATE alert_note SET folded = 'nothing'", "alert_changed", "the search finds it by other notes"),
     ("DELETE FROM alert_note", "alert_changed", "the search finds it by other notes"),
     ("UPDATE alert_note SET sort_at = '2020-01-01 00:00:00.000000' WHERE number = 1", "alert_changed", "the search"),

@@ -21,6 +21,7 @@ from api.storage.journal import EntryFilters
 from api.storage.journal_times import pieces_of
 from api.storage.ledger import entries_after
 from api.storage.retention import remove_entries
+from tests.api.journal.lives import audit_of, raw, sql
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 ENTRIES = 400
@@ -97,6 +98,17 @@ def test_every_time_gives_its_entries_whatever_the_clock_did(services: Services,
             assert [seq for piece in pieces for seq in piece] == want
             cut_in_two += len(pieces) > 1
     assert cut_in_two > 10
+
+
+def test_the_audit_knows_where_the_clock_was_set_back(
+    services: Services, clock: Clock, database: str, media: Path
+) -> None:
+    entries = write(services, clock, [START + timedelta(minutes=m) for m in (1, 2, 0, 1)])
+    assert audit_of(database, media).intact
+    with raw(database) as connection:
+        sql(connection, "DELETE FROM journal_turn")
+    report = audit_of(database, media)
+    assert [(found.what, found.seq) for found in report.findings] == [("turn_changed", entries[-2].seq)]
 
 
 def test_what_retention_took_away_is_left_out(services: Services, clock: Clock) -> None:
