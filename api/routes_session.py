@@ -32,10 +32,9 @@ def accounts_of(request: Request) -> Accounts:
 def log_in(request: Request, response: Response, body: LoginIn) -> SessionOut:
     """Opens a session for a browser: the answer sets its cookie. Programs use tokens instead. Needs no log-in."""
     limiter: Limiter = request.app.state.limiter
-    address = address_of(request)
-    limiter.logins.take(address)
-    login = accounts_of(request).sessions.log_in(body.user, body.password, origin_of(request))
-    limiter.logins.give_back(address)  # A shift that comes in behind one address is no attack.
+    # A shift that comes in behind one address is no attack.
+    with limiter.logins.counting("login_failed", address_of(request)):
+        login = accounts_of(request).sessions.log_in(body.user, body.password, origin_of(request))
     return _opened(request, response, login)
 
 
@@ -59,14 +58,13 @@ def log_out(request: Request, principal: Caller) -> Response:
 def choose_password(request: Request, response: Response, body: PasswordIn, principal: Caller) -> SessionOut:
     """Gives oneself a new password, ends all sessions of this user and opens a new one."""
     _session_of(request)
-    accounts, address = accounts_of(request), address_of(request)
+    accounts = accounts_of(request)
     limiter: Limiter = request.app.state.limiter
-    limiter.logins.take(address)
-    accounts.users.choose_password(
-        principal.user, body.current_password, body.new_password,
-        actor=actor_of(request, principal), site_name=request.app.state.site.name,
-    )  # fmt: skip
-    limiter.logins.give_back(address)
+    with limiter.logins.counting("wrong_password", address_of(request)):
+        accounts.users.choose_password(
+            principal.user, body.current_password, body.new_password,
+            actor=actor_of(request, principal), site_name=request.app.state.site.name,
+        )  # fmt: skip
     if principal.user == FIRST_USER:
         accounts.forget_first_password()
     return _opened(

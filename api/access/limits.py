@@ -7,13 +7,14 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
 from api.access.principal import Principal
-from api.errors import TooManyRequestsError
+from api.errors import DeskError, TooManyRequestsError
 
 _MOST_CALLERS = 10_000
 
@@ -35,7 +36,7 @@ class Limits:
     strangers: Rate = Rate(50.0, 200)
     """Of one address: requests without a valid credential."""
     logins: Rate = Rate(10 / 60, 10)
-    """Of one address: log-ins that fail."""
+    """Of one address: passwords that are wrong."""
 
 
 UNLIMITED = Limits(Rate(math.inf, 1), Rate(math.inf, 1), Rate(math.inf, 1))
@@ -75,6 +76,19 @@ class Buckets:
                 left, since = self._left[caller]
                 self._left[caller] = (min(left + 1.0, float(self._rate.burst)), since)
 
+    @contextmanager
+    def counting(self, code: str, caller: str) -> Iterator[None]:
+        """Takes one for what is tried in the block, and gives it back unless that fails with a DeskError of this code:
+        what was tried at the same time counts until it is known how it ends. Raises TooManyRequestsError."""
+        self.take(caller)
+        try:
+            yield
+        except DeskError as error:
+            if error.code != code:
+                self.give_back(caller)
+            raise
+        self.give_back(caller)
+
 
 class Limiter:
     def __init__(self, limits: Limits) -> None:
@@ -89,7 +103,11 @@ def caller_of(principal: Principal) -> str:
 
 def address_of(connection: HTTPConnection) -> str:
     """The client's address; of IPv6 the network, out of which one machine has any number of addresses."""
-    host = connection.client.host if connection.client else ""
+    return network_of(connection.client.host if connection.client else "")
+
+
+def network_of(host: str) -> str:
+    """What counts as one address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

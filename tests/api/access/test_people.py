@@ -358,6 +358,25 @@ class TestLimits:
         with browser_of(app) as client:
             assert [log_in(client).status_code for _ in range(3)] == [200, 200, 200]
 
+    def test_only_wrong_passwords_are_counted_where_a_new_one_is_chosen(
+        self, services: Services, accounts: Accounts
+    ) -> None:
+        person(accounts)
+        app = create_app(services, site=Site(), version="1", limits=Limits(logins=Rate(0.01, 2)))
+        with browser_of(app) as client, browser_of(app) as neighbour:
+            log_in(client)
+
+            def choose(current: str, new: str) -> tuple[int, str]:
+                body = {"current_password": current, "new_password": new}
+                return code_of(client.post(f"{V1}/session/password", json=body))
+
+            assert {choose(PASSWORD, "short") for _ in range(10)} == {(422, "weak_password")}
+            assert {choose(PASSWORD, PASSWORD) for _ in range(3)} == {(422, "weak_password")}
+            assert log_in(neighbour).status_code == 200
+            assert {choose("wrong", "a-quiet-otter-naps-here") for _ in range(2)} == {(422, "wrong_password")}
+            assert choose(PASSWORD, "a-quiet-otter-naps-here") == (429, "too_many_requests")
+            assert log_in(neighbour).status_code == 429
+
 
 class TestFirstStart:
     def test_without_a_terminal_the_password_lies_in_a_file_until_it_is_changed(
