@@ -152,7 +152,7 @@ class Arming:
         _check_version(expected_version, row.version)
         row.version += 1
         messages.put_override(write.session, camera, target, armed, write.at, actor.name)
-        body = {"target": target, "armed": armed}
+        body = {"target": target, "armed": armed, "profile": row.profile}
         where = f"{camera}/{target}" if target else camera
         write.journal(actor, "arming", where, "override", body, camera=camera, version=row.version)
 

@@ -17,9 +17,11 @@ from sqlalchemy import Connection
 
 from api.access.sessions import ABSOLUTE
 from api.audit_alerts import AlertAudit
+from api.audit_arming import check_arming
 from api.audit_chain import Chain, Checkpoint, Finding, Findings, KeptHead
 from api.audit_incidents import check_incidents
-from api.audit_tables import TOKENS, USERS, WEBHOOKS, check_arming, check_kind, check_sessions
+from api.audit_tables import TOKENS, USERS, WEBHOOKS, check_kind, check_sessions
+from api.audit_values import shown
 from api.errors import DeskError, InvalidError
 from api.heads import SignedHead
 from api.journal import GENESIS, tip_text, utc_text_us
@@ -129,6 +131,8 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
     _alerts(connection, alerts, findings)
     check_incidents(rows.incident_rows(connection), rows.entries_of_incidents(connection), findings)
     _counts(connection, findings)
+    for what, name in rows.doubled(connection, people=_has_all_tables(connection)):
+        findings.add("doubled", f"{what} {shown(name)} is there more than once", None, f"{what} {shown(name)}")
     untold = _tables(connection, trust, findings, whole=checkpoint is None)
     return Report(
         findings.listed, len(findings), chain.count, alerts.count, chain.first, chain.seq, chain.hash,
@@ -211,9 +215,13 @@ def _turns(connection: Connection, chain: Chain, findings: Findings) -> None:
 def _tip(connection: Connection, chain: Chain, trust: Trust, findings: Findings) -> None:
     found = rows.tips(connection)
     if len(found) != 1:
-        if chain.count or found:
+        if found:
+            findings.add("tip_forged", f"the journal has {len(found)} tips instead of one", chain.seq)
+        elif chain.count:
             findings.add("tip_missing", "the journal's tip, which says where it ends, is missing", chain.seq)
         return
+    if found[0]["id"] != 1:
+        findings.add("tip_forged", f"the journal's tip has the id {shown(found[0]['id'])} instead of 1", chain.seq)
     seq, hash_, mac = found[0]["seq"], found[0]["hash"], found[0]["mac"]
     if not isinstance(seq, int) or not isinstance(hash_, str) or not isinstance(mac, str):
         findings.add("tip_forged", "the journal's tip is none", chain.seq)
@@ -261,7 +269,7 @@ def _alerts(connection: Connection, audit: AlertAudit, findings: Findings) -> No
 def _tables(connection: Connection, trust: Trust, findings: Findings, *, whole: bool) -> list[str]:
     """Users, tokens, sessions, webhooks and arming; returns what could not be checked."""
     untold: list[str] = []
-    if (revision_of(connection) or "") < WITH_ALL_TABLES:
+    if not _has_all_tables(connection):
         return untold
     # With another key than the one that is trusted everything would seem changed; that it is another is found already.
     keys = trust.keys if trust.keys is not None and trust.keys.public_key == trust.verifier else None
@@ -279,8 +287,13 @@ def _tables(connection: Connection, trust: Trust, findings: Findings, *, whole: 
         logins = list(rows.logins_since(connection, now - 2 * ABSOLUTE))
         check_sessions(rows.session_rows(connection), logins, keys, utc_text_us(now), findings)
     about_arming = list(rows.entries_about(connection, "arming", grouped=False))
-    check_arming(*rows.arming_rows(connection), about_arming, findings, whole=whole)
+    if not check_arming(*rows.arming_rows(connection), about_arming, findings, whole=whole):
+        untold.append("all of arming: the entries about it were removed by retention")
     return untold
+
+
+def _has_all_tables(connection: Connection) -> bool:
+    return (revision_of(connection) or "") >= WITH_ALL_TABLES
 
 
 def _grouped(found: Iterable[Any], key: str) -> dict[int, list[Any]]:

@@ -227,6 +227,8 @@ def _events(replay: Replay, events: Sequence[Row]) -> Iterable[str]:
             yield f"event {shown(event['event_id'])} was changed"
         elif _ms(event["raised_at"]) != body.get("raised_at"):
             yield f"event {shown(event['event_id'])} is said to have been raised at {shown(event['raised_at'])}"
+    if len(set(held)) != len(held):
+        yield "one of its events is there more than once"
     for event_id in replay.digests:
         if event_id not in held:
             yield f"event {shown(event_id)} is missing"

@@ -1,4 +1,4 @@
-"""Users, tokens, webhooks and arming as they stand against what the journal says of them. Pure: rows come as they are
+"""Users, tokens and webhooks as they stand against what the journal says of them. Pure: rows come as they are
 kept, by column.
 
 Only what an entry tells is compared: after retention the first entries about somebody may be gone. Of passwords,
@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from api.access import vouched
-from api.audit_chain import ACTION, AT, CAMERA, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
+from api.audit_chain import ACTION, AT, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
 from api.audit_values import json_value, mapping, shown
 from api.journal import utc_text_us
 from api.keys import SiteKeys
@@ -171,42 +171,6 @@ def check_sessions(rows: Iterable[Row], logins: Sequence[Raw], keys: SiteKeys, n
             subject = f"session of {shown(row['name'])}"
             message = f"{subject}, begun at {shown(row['created_at'])}: nobody logged in to it"
             findings.add("inserted", message, None, subject)
-
-
-def check_arming(
-    rows: Sequence[Row], overrides: Sequence[Row], entries: Sequence[Raw], findings: Findings, *, whole: bool
-) -> None:
-    """`entries`: all about arming, in order."""
-    profile: Any = None
-    version: Any = None
-    told: dict[tuple[Any, Any], bool] = {}
-    for entry in entries:
-        body, version = body_of(entry), entry[VERSION]
-        if entry[ACTION] == "profile":
-            profile, told = body.get("profile"), {}
-        elif entry[ACTION] == "override":
-            told[entry[CAMERA], body.get("target")] = bool(body.get("armed"))
-    newest = entries[-1][SEQ] if entries else None
-    held = {(row["camera"], row["target"]): bool(row["armed"]) for row in overrides}
-    wrong = []
-    for camera, target in sorted({*told, *held}, key=str):
-        have, want = held.get((camera, target)), told.get((camera, target))
-        # An override from before the first entry that is left is not known here.
-        if have != want and (want is not None or whole or profile is not None):
-            wrong.append(f"{shown(camera)}/{shown(target)} is {_armed(have)} instead of {_armed(want)}")
-    if entries or (whole and rows):
-        row = rows[0] if rows else {"profile": None, "version": None}
-        for name, want in (("version", version), ("profile", profile)):
-            if want is not None and row[name] != want:
-                wrong.append(f"its {name} is {shown(row[name])} instead of {shown(want)}")
-        if not entries:
-            wrong.append("no entry of the journal speaks of it")
-    if wrong:
-        findings.add("arming_changed", f"arming: {'; '.join(wrong[:8])}", newest, "arming")
-
-
-def _armed(value: bool | None) -> str:
-    return {True: "armed", False: "disarmed", None: "as its profile says"}[value]
 
 
 def _moment(value: Any) -> Any:

@@ -17,6 +17,8 @@ Subject = Literal[
 ]  # fmt: skip
 """What an entry is about."""
 
+STANDING = "standing"
+"""The action of an entry that retention writes: how something stands by the entries about it, older ones of which go."""
 GENESIS = "0" * 64
 """`prev_hash` of the first entry there ever was."""
 

@@ -173,6 +173,16 @@ def alerts_without_rows(connection: Connection) -> Iterator[tuple[str, int]]:
         yield row[0], row[1]
 
 
+def doubled(connection: Connection, *, people: bool) -> Iterator[tuple[str, str]]:
+    """(what it is, its name) of what is there twice, as only a changed table allows; `people`: these tables exist."""
+    names: list[tuple[str, Any]] = [("alert", AlertRow.alert_id), ("incident", IncidentRow.incident_id)]
+    if people:
+        names += [("user", UserRow.name), ("token", TokenRow.token_id), ("webhook", WebhookRow.webhook_id)]
+    for what, name in names:
+        for row in connection.execute(select(name).group_by(name).having(func.count() > 1)):
+            yield what, row[0]
+
+
 def alert_counts(connection: Connection) -> tuple[dict[Row, int], dict[Row, int]]:
     """(as they are kept, as they are) by facet, state and severity."""
     kept = select(AlertCountRow.facet_seq, AlertCountRow.state, AlertCountRow.severity, AlertCountRow.number)
