@@ -25,6 +25,7 @@ from api.storage import listing, store
 from api.storage.ledger import Ledger, Write
 from api.storage.tables import AlertRow
 from api.storage.tables_access import UserRow
+from api.storage.told import latest_told
 from rules.types import RuleEvent, Severity
 
 
@@ -102,8 +103,9 @@ class Desk:
     def raise_external(self, event: ExternalEvent, *, actor: Actor = SYSTEM, drill: bool = False) -> Alert:
         """The alert that something outside the pictures opened or joined (a panic button, a fire panel).
 
-        It is grouped as a rule's events are, with its source in the place of the rule; the same event again changes
-        nothing. An alert of a camera waits for evidence: the caller attaches it, or says that none will come.
+        It is grouped as a rule's events are, with its source in the place of the rule, but joins only what the source
+        said with the same text: another door is another situation. The same event again changes nothing. An alert of a
+        camera waits for evidence: the caller attaches it, or says that none will come.
         """
         with self._ledger.writing() as write:
             return self.raise_external_in(write, event, actor=actor, drill=drill)
@@ -128,7 +130,10 @@ class Desk:
         known = store.alert_with_event(session, run, event.event_id)
         if known is not None:
             return store.alert_of(known)
-        row = store.latest_of_rule(session, event.camera, event.rule)
+        if run == EXTERNAL:
+            row = latest_told(session, event.camera, event.rule, event.kind, body.get("text"))
+        else:
+            row = store.latest_of_rule(session, event.camera, event.rule)
         open_row = row if row is not None and row.state in OPEN_STATES else None
         if open_row is not None and joins(store.alert_of(open_row, alone=True), event, self._policy, run, drill=drill):
             row = open_row

@@ -54,12 +54,15 @@ export function stateButton(choice, count, chosen) {
   return button;
 }
 
+// What the source of an event from outside said last.
+const saidLast = (alert) => alert.events.findLast((event) => event.text)?.text;
+
 function facts(alert) {
   const first = alert.events[0];
   const rows = [
     ["time", when(alert)],
     ["measured", measuredText(alert.measured)],
-    ["said", first?.text],
+    ["said", saidLast(alert)],
     ["object", word("label", alert.label)],
     ["camera", cameraName(alert)],
     ["rule", alert.rule],
@@ -80,7 +83,7 @@ function eventList(alert) {
     ? moment(event.raised_at, false) : say("into_recording", { time: mediaTime(event.media_time_s.raised) }));
   return el("section", {}, el("h3", {}, `${say("events")} (${alert.events.length})`),
     el("ol", { className: "events" }, ...alert.events.map((event) => el("li", {},
-      el("span", { className: "soft" }, time(event)), ` ${joinWords(word("label", event.label), measuredText(event.measured))}`))));
+      el("span", { className: "soft" }, time(event)), ` ${joinWords(event.text, word("label", event.label), measuredText(event.measured))}`))));
 }
 
 // The video of one clip; it starts a second before the event.
@@ -122,8 +125,9 @@ function media(alert) {
 }
 
 export function heading(alert) {
+  const said = saidLast(alert);
   return el("div", { className: "detail-head", id: "detail-head" },
-    el("div", {}, el("h2", { id: "detail-title" }, word("kind", alert.kind)),
+    el("div", {}, el("h2", { id: "detail-title" }, word("kind", alert.kind), said ? `: ${said}` : ""),
       el("p", { className: "soft" }, joinWords(place(alert), cameraName(alert), when(alert)))),
     el("div", { className: "badges" },
       alert.drill ? el("span", { className: "badge in-drill" }, say("in_drill")) : null,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright
 
 from api.access.principal import Role  # noqa: E402 - after the check for the browser's driver
 from api.alerts import Alert  # noqa: E402
+from api.desk import ExternalEvent  # noqa: E402
 from api.journal import Actor  # noqa: E402
 from api.services import Services  # noqa: E402
 from tests.api.pages import Room, room, shown, some_alerts, state_of  # noqa: E402
+from tests.api.scenes import START  # noqa: E402
 
 expect = playwright.expect
 
@@ -140,3 +144,18 @@ def test_people_are_called_by_their_names_in_the_list_too(role: Role, alerts: li
     expect(page.locator("#list .state-in_progress")).to_have_text(["With Zhao Min"] * 3)
     state_of(page, "With Zhao Min")
     assert len([url for url in asked if "/assignees" in url or "/users" in url]) == 1
+
+
+def test_what_a_source_says_stands_on_its_alert(alerts: list[Alert], desk_room: Room) -> None:
+    desk, page = desk_room.services.desk, desk_room.guard()
+    button = ExternalEvent("panel", "1", "panic_button", "critical", START + timedelta(hours=9), text="Door 7")
+    seven = desk.raise_external(button)
+    page.locator(f"[id='row-{seven.alert_id}']").click()
+    expect(page.locator("#detail-title")).to_have_text("Panic button: Door 7")
+    desk.raise_external(replace(button, event_id="2", at=button.at + timedelta(seconds=9)))
+    nine = desk.raise_external(replace(button, event_id="3", at=button.at + timedelta(seconds=12), text="Door 9"))
+    expect(page.locator("#side")).to_contain_text("Events (2)")
+    expect(page.locator("#side .events li")).to_contain_text(["Door 7", "Door 7"])
+    page.locator(f"[id='row-{nine.alert_id}']").click()
+    expect(page.locator("#detail-title")).to_have_text("Panic button: Door 9")
+    assert len(alerts) == 3
