@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from gatewatch.certificates import Certificate
@@ -21,6 +22,16 @@ from gatewatch.errors import FrontError
 from gatewatch.transport import Transport, transport_of
 from tests.api.scenes import serving
 from tests.gatewatch.test_transport import echo, make_cert
+
+
+@pytest.fixture
+def log() -> Iterator[list[Any]]:
+    """What is logged, at any level, whatever an earlier test set up."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        yield lines
+    structlog.configure(**before)
 
 
 @pytest.fixture
@@ -62,7 +73,9 @@ def followed(certificate: Certificate) -> Iterator[int]:
         yield int(address.rstrip("/").rpartition(":")[2])
 
 
-def test_new_connections_get_the_renewed_pair_and_open_ones_go_on(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_new_connections_get_the_renewed_pair_and_open_ones_go_on(
+    files: tuple[Path, Path], tmp_path: Path, log: list[Any]
+) -> None:
     certificate = Certificate(*files)
     with followed(certificate) as port:
         before = der(files[0])
@@ -75,9 +88,8 @@ def test_new_connections_get_the_renewed_pair_and_open_ones_go_on(files: tuple[P
             renewed = make_cert(tmp_path, "renewed")
             renew(files, renewed)
             assert met_with(port) == before  # Nobody has looked yet.
-            with capture_logs() as log:
-                certificate.look()
-                certificate.look()
+            certificate.look()
+            certificate.look()
             assert [(line["log_level"], line["event"]) for line in log] == [("info", "a renewed certificate is served")]
             assert met_with(port) == met_with(port, None) == der(renewed[0]) != before
             open_one.request("GET", "/")
@@ -88,10 +100,12 @@ def test_new_connections_get_the_renewed_pair_and_open_ones_go_on(files: tuple[P
             assert fresh.getresponse().status == 200
 
 
-def test_a_pair_that_cannot_be_used_leaves_the_one_before(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_pair_that_cannot_be_used_leaves_the_one_before(
+    files: tuple[Path, Path], tmp_path: Path, log: list[Any]
+) -> None:
     certificate = Certificate(*files)
     before, (renewed, key) = der(files[0]), make_cert(tmp_path, "renewed")
-    with followed(certificate) as port, capture_logs() as log:
+    with followed(certificate) as port:
         files[0].write_bytes(renewed.read_bytes())
         certificate.look()
         assert (met_with(port), log) == (before, [])  # Half of a renewal, perhaps.
