@@ -146,7 +146,9 @@ class Desk:
                 row.media, row.media_note = "missing", "It concerns no camera."
         store.add_event(row, run, body, event.raised_s, event.raised_at)
         alert = store.alert_of(row)
-        note_alert(write, row, actor, action, facts(alert, [body]))
+        # What the source said is a note of the alert, so that the search finds it; what joins says the same.
+        said = body.get("text") if action == "raised" else None
+        note_alert(write, row, actor, action, facts(alert, [body]), note=said)
         return alert
 
     def attach_media(self, alert_id: str, *, snapshot: str | None = None, clips: Sequence[Clip] | None = None) -> None:

@@ -47,8 +47,9 @@ class ListQuery:
     text: Annotated[
         Text | None,
         Query(
-            description="Part of the camera, rule, kind, zone, line, label, reason (also its label in each language) "
-            "or of a note. Case and width do not matter; two characters are enough, in every script."
+            description="Part of the camera, rule, kind, zone, line, label, reason (also its label in each language), "
+            "of a note or of what the source of an external event said. Case and width do not matter; two characters "
+            "are enough, in every script."
         ),
     ] = None
 

@@ -21,7 +21,8 @@ from api.services import Services, open_services
 from api.storage.ledger import entries_after
 from api.storage.retention import remove_alerts
 from api.storage.store import find
-from tests.api.kit import ADDRESS
+from tests.api.journal.lives import audit_of, raw, sql
+from tests.api.kit import ADDRESS, token_for
 from tests.api.scenes import Site
 from tests.api.stream.test_arming import PLAN
 
@@ -148,6 +149,34 @@ def test_what_joined_an_alert_names_it_when_it_comes_again(
         assert alert is not None
         remove_alerts(write.session, [alert.seq])
     assert send(client, clock, "fire_panel", "2").json() == joined | {"duplicate": True, "alert_id": None}
+
+
+def test_what_a_source_said_is_found_and_vouched_for(
+    client: TestClient, clock: Clock, services: Services, database: str, media: Path
+) -> None:
+    client.headers["authorization"] = f"Bearer {token_for(services, 'guard')}"
+
+    def found() -> list[str]:
+        answer = client.get("/api/v1/alerts", params={"text": "ＺEBRA"})
+        return [one["alert_id"] for one in answer.json()["items"]]
+
+    zebra = send(client, clock, "panic_button", text="unique-Zebra").json()["alert_id"]
+    assert send(client, clock, "panic_button", "2", text="unique-Zebra").json()["alert_id"] == zebra
+    send(client, clock, "panic_button", "3", text="lion")
+    assert found() == [zebra]
+    notes = client.get(f"/api/v1/alerts/{zebra}").json()["notes"]
+    assert [(note["actor"], note["action"], note["text"]) for note in notes] == [("panel", "raised", "unique-Zebra")]
+    report = audit_of(database, media)
+    assert report.intact, report.findings
+    with raw(database) as connection:
+        sql(connection, "UPDATE alert_note SET folded = 'a horse' WHERE folded LIKE '%zebra'")
+    assert ["the search finds it by other notes" in one.message for one in audit_of(database, media).findings] == [True]
+    with services.ledger.writing() as write:
+        alert = find(write.session, zebra)
+        assert alert is not None
+        remove_alerts(write.session, [alert.seq])
+    with raw(database) as connection:
+        assert [row[0] for row in sql(connection, "SELECT folded FROM alert_note")] == ["lion"]
 
 
 def test_each_kind_does_what_the_site_file_says(client: TestClient, clock: Clock, services: Services) -> None:
