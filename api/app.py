@@ -32,6 +32,7 @@ from api import (
     routes_webhooks,
 )
 from api.access.authenticate import SignedIn
+from api.access.doubts import Doubts
 from api.access.limits import Limiter, Limits
 from api.access.oidc import OidcLogin
 from api.access.oidc_settings import OidcSettings
@@ -91,6 +92,7 @@ def create_app(
     app.state.site = site
     app.state.on_input = on_input
     app.state.authenticator = authenticator or SignedIn(services.accounts)
+    app.state.doubts = Doubts(services.ledger)
     app.state.camera_count = camera_count
     app.state.limiter = Limiter(limits or Limits())
     app.state.oidc = None if oidc is None else OidcLogin(oidc, services.ledger.keys, now=services.ledger.now)

@@ -41,12 +41,13 @@ class Watcher:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
+        self._doubted = asyncio.Event()
         self._newest: Picture | None = None
         self.why: str | None = None
         """Why no picture can be had."""
 
     async def next(self, at_most_s: float) -> Picture | None:
-        """The newest picture that was not seen yet; None where none came in time, or none can be had."""
+        """The newest picture that was not seen yet; None where none came in time, none can be had, or `doubt` came."""
         try:
             await asyncio.wait_for(self._woken.wait(), at_most_s)
         except TimeoutError:
@@ -55,6 +56,28 @@ class Watcher:
         picture, self._newest = self._newest, None
         return picture
 
+    async def rest(self, for_s: float) -> None:
+        """Waits so long, or until `doubt` comes."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._doubted.wait(), for_s)
+
+    @property
+    def doubted(self) -> bool:
+        return self._doubted.is_set()
+
+    def believe(self) -> None:
+        """The viewer was asked for again."""
+        self._doubted.clear()
+
+    def doubt(self) -> None:
+        """Whether this viewer may still look is to be asked. From any thread."""
+
+        def ask() -> None:
+            self._doubted.set()
+            self._woken.set()
+
+        self._soon(ask)
+
     def put(self, picture: Picture | None, why: str | None) -> None:
         """From any thread."""
 
@@ -62,8 +85,11 @@ class Watcher:
             self._newest, self.why = picture, why
             self._woken.set()
 
+        self._soon(show)
+
+    def _soon(self, step: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # The loop may have ended with this viewer in it.
-            self._loop.call_soon_threadsafe(show)
+            self._loop.call_soon_threadsafe(step)
 
 
 class LiveView:
@@ -89,6 +115,7 @@ class LiveView:
             watchers = [watcher for group in self._watchers.values() for watcher in group]
         for watcher in watchers:
             watcher.put(None, "The server is being stopped.")
+            watcher.doubt()
 
     def watching(self, camera: str) -> int:
         """How many look at this camera."""

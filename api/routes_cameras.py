@@ -12,12 +12,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from PIL import Image as Pillow
 from starlette.concurrency import run_in_threadpool
 
+from api.access.doubts import Doubts
 from api.access.principal import Principal
 from api.access.requiring import Requires, requires
-from api.errors import DeskError, NotFoundError, TooManyRequestsError, UnavailableError
+from api.errors import DeskError, NotFoundError, UnavailableError
 from api.failures import documented
 from api.live_view import LiveView, Picture, Watcher
-from api.routes_stream import CHECK_S
+from api.routes_stream import CHECK_AGAIN_S, CHECK_S
 from api.schemas_cameras import CameraOut, CamerasOut, WorkerOut
 from api.streamed import Streamed
 from rules.types import utc_text
@@ -126,6 +127,8 @@ async def get_camera_live(
     view = _connected(request, camera, principal)
     stack = AsyncExitStack()
     watcher = stack.enter_context(view.watcher(camera, principal))
+    doubts: Doubts = request.app.state.doubts
+    stack.enter_context(doubts.told(principal, watcher.doubt))
     try:
         view.renew(camera)
         first = await _first(watcher)
@@ -161,6 +164,8 @@ async def _first(watcher: Watcher, *, full: bool = False) -> Picture | None:
     until = loop.time() + PICTURE_S
     while (left_s := until - loop.time()) > 0:
         picture = await watcher.next(left_s)
+        if picture is None and watcher.why is None:
+            continue  # Time is up, or the caller is doubted, which is looked into once pictures are sent.
         # Others look, too: their pictures are of the analysed size. Where no other can be had, it has to do.
         if picture is None or not full or picture.full or until - loop.time() < PICTURE_S / 2:
             return picture
@@ -175,26 +180,28 @@ async def _parts(
     check = loop.time() + CHECK_S
     last, sent = loop.time(), 0
     while not view.ended and loop.time() - last < PATIENCE_S and (pictures is None or sent < pictures):
-        if loop.time() >= check:
-            check = loop.time() + CHECK_S
+        if watcher.doubted or loop.time() >= check:
+            check = loop.time() + (CHECK_AGAIN_S if watcher.doubted else CHECK_S)
+            watcher.believe()
             if not await _may_look(request, camera):
                 return
         if picture is not None:
             last, sent = loop.time(), sent + 1
             jpeg = picture.jpeg if width is None else await run_in_threadpool(_small, picture.jpeg, width)
             yield _part(jpeg, picture)
-            await asyncio.sleep(max(0.0, last + 1 / fps - 0.02 - loop.time()))
+            await watcher.rest(max(0.0, last + 1 / fps - 0.02 - loop.time()))
         try:
             view.renew(camera)
         except UnavailableError:
-            await asyncio.sleep(1.0)  # Its process is being started again.
-        picture = await watcher.next(1.0)
+            await watcher.rest(1.0)  # Its process is being started again.
+        # Nothing is waited for, nor shown, before it is known that the caller may still look.
+        picture = None if watcher.doubted else await watcher.next(1.0)
 
 
 async def _may_look(request: Request, camera: str) -> bool:
     try:
-        return (await MayLook(request)).sees(camera)
-    except (UnavailableError, TooManyRequestsError):
+        return (await MayLook.still(request)).sees(camera)
+    except UnavailableError:
         return True
     except DeskError:
         return False

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from api.access.principal import Principal
 from api.access.requiring import Requires, requires
-from api.errors import DeskError, TooManyRequestsError, UnavailableError
+from api.errors import DeskError, UnavailableError
 from api.failures import documented
 from api.schemas import Name
 from api.stream import EndedError, Feed, Reader, Rendered, ResetError, StreamedSubject, Wanted
@@ -149,8 +149,8 @@ def _message(one: Rendered) -> Message:
 async def _still(reader: Reader, connection: HTTPConnection) -> bool:
     """Whether the caller may still listen; its cameras may have become others."""
     try:
-        reader.principal = await May(connection)
-    except (UnavailableError, TooManyRequestsError):
+        reader.principal = await May.still(connection)
+    except UnavailableError:
         return True
     except DeskError:
         return False

@@ -40,11 +40,21 @@ class Requires:
             raise
         limiter.requests.take(caller_of(principal))
         connection.state.principal = principal
-        if self.permission is not None:
-            _check(principal, self.permission)
+        self._check(principal)
         refuse_what_is_wrong(connection)
         await claim_for(connection, principal)
         return principal
+
+    async def still(self, connection: HTTPConnection) -> Principal:
+        """Who listens or looks already and may go on; asking is no request of theirs, so that no limit stands before
+        the answer. Raises NotAuthenticatedError or ForbiddenError."""
+        principal = await _principal_of(connection)
+        self._check(principal)
+        return principal
+
+    def _check(self, principal: Principal) -> None:
+        if self.permission is not None:
+            _check(principal, self.permission)
 
 
 class Public:
