@@ -6,8 +6,7 @@ See docs/journal.md for what can be found, with which keys, and what cannot.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,8 @@ from sqlalchemy import Connection
 from api.access.sessions import ABSOLUTE
 from api.audit_alerts import AlertAudit
 from api.audit_arming import check_arming
-from api.audit_chain import Chain, Checkpoint, Finding, Findings, KeptHead
+from api.audit_chain import Chain, Finding, Findings, KeptHead
+from api.audit_checkpoints import check_noted, newest_checkpoint
 from api.audit_incidents import check_incidents
 from api.audit_tables import TOKENS, USERS, WEBHOOKS, check_kind, check_sessions
 from api.audit_values import shown
@@ -115,14 +115,14 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
         findings.add("key_replaced", f"the key file is not that of the public key: it is {trust.keys.key_id}")
     chain = Chain(findings, trust.verifier)
     in_database = list(_heads(connection, findings))
-    checkpoint = _checkpoint(connection, trust.verifier, findings)
+    checkpoint = newest_checkpoint(connection, trust.verifier, findings)
     if checkpoint is not None:
         chain.begin(checkpoint.up_to_seq, checkpoint.hash)
     chain.expect([*in_database, *trust.heads])
     for raw in rows.journal_rows(connection):
         chain.take(raw)
     chain.finish()
-    _checkpoints_noted(connection, chain, findings)
+    check_noted(connection, chain, findings)
     _turns(connection, chain, findings)
     _tip(connection, chain, trust, findings)
     alerts = AlertAudit(
@@ -133,7 +133,7 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
     _counts(connection, findings)
     for what, name in rows.doubled(connection, people=_has_all_tables(connection)):
         findings.add("doubled", f"{what} {shown(name)} is there more than once", None, f"{what} {shown(name)}")
-    untold = _tables(connection, trust, findings, whole=checkpoint is None)
+    untold = _tables(connection, trust, findings, whole=checkpoint is None or checkpoint.states_what_stands)
     return Report(
         findings.listed, len(findings), chain.count, alerts.count, chain.first, chain.seq, chain.hash,
         len(in_database), None if checkpoint is None else checkpoint.up_to_seq, _unchecked(trust) + untold,
@@ -159,41 +159,6 @@ def _heads(connection: Connection, findings: Findings) -> Iterator[KeptHead]:
             findings.add("head_forged", f"row {row['id']} of the signed heads holds none", None)
             continue
         yield KeptHead(head, "the database", in_database=True)
-
-
-def _checkpoint(connection: Connection, public_key: str | None, findings: Findings) -> Checkpoint | None:
-    """The newest that can be believed."""
-    newest = None
-    for row in rows.checkpoints(connection):
-        checkpoint = _checkpoint_of(row)
-        if checkpoint is None or (public_key is not None and not checkpoint.holds(public_key)):
-            findings.add(
-                "checkpoint_forged",
-                f"the checkpoint at entry {row['up_to_seq']} was forged or changed: its signature does not hold",
-                row["up_to_seq"] if isinstance(row["up_to_seq"], int) else None,
-            )
-        else:
-            newest = checkpoint
-    return newest
-
-
-def _checkpoint_of(row: Mapping[str, Any]) -> Checkpoint | None:
-    try:
-        at, removed = datetime.fromisoformat(row["at"]), json.loads(row["removed"])
-        if at.tzinfo is None or type(row["up_to_seq"]) is not int or not isinstance(row["hash"], str):
-            return None
-    except (TypeError, ValueError):
-        return None
-    return Checkpoint(row["up_to_seq"], row["hash"], at, removed, str(row["key_id"]), str(row["signature"]))
-
-
-def _checkpoints_noted(connection: Connection, chain: Chain, findings: Findings) -> None:
-    held = {row["up_to_seq"]: row["signature"] for row in rows.checkpoints(connection)}
-    for up_to, signature in chain.checkpoints_noted.items():
-        if held.get(up_to) != signature:
-            findings.add(
-                "checkpoint_missing", f"the checkpoint at entry {up_to} is missing or not the one signed", up_to
-            )
 
 
 def _turns(connection: Connection, chain: Chain, findings: Findings) -> None:

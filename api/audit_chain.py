@@ -21,6 +21,8 @@ from api.journal import GENESIS, checkpoint_text
 from api.keys import signature_holds
 from api.storage.ledger import SEAL_BROKEN
 
+STANDS, WRONG = "standing", "wrong"
+"""Of what a checkpoint says was removed: see `Checkpoint`."""
 LISTED = 200
 """Findings that are listed; the others are counted."""
 Raw = Sequence[Any]
@@ -86,6 +88,29 @@ class Checkpoint:
         except (TypeError, ValueError, AttributeError):
             return False
         return signature_holds(public_key, content, self.signature)
+
+    @property
+    def states_what_stands(self) -> bool:
+        """Whether entries behind it say how everything stood that entries before it were about."""
+        return self._number(STANDS) > 0
+
+    @property
+    def wrong(self) -> int:
+        """How much was not as it was written among what it stands for."""
+        return self._number(WRONG)
+
+    def tell(self, findings: Findings) -> None:
+        if self.wrong:
+            findings.add(
+                "removed_changed",
+                f"of what retention took away up to entry {self.up_to_seq}, it found then that {self.wrong} "
+                f"{'thing was' if self.wrong == 1 else 'things were'} not as written",
+                self.up_to_seq,
+            )  # fmt: skip
+
+    def _number(self, name: str) -> int:
+        found = self.removed.get(name) if isinstance(self.removed, dict) else None
+        return found if type(found) is int else 0
 
 
 def hash_of_raw(raw: Raw) -> str | None:

@@ -61,6 +61,7 @@ def _start(opening: Mapping[str, Any], chain: Chain, findings: Findings, key: st
     if checkpoint is not None and checkpoint.up_to_seq == seq:
         if checkpoint.hash != hash_ or (key is not None and not checkpoint.holds(key)):
             findings.add("checkpoint_forged", f"the checkpoint at entry {seq} was forged or changed", seq)
+        checkpoint.tell(findings)
         return []
     return [f"what was before entry {seq + 1}: the export begins there"]
 

@@ -1,8 +1,8 @@
 """Users, tokens and webhooks as they stand against what the journal says of them. Pure: rows come as they are
 kept, by column.
 
-Only what an entry tells is compared: after retention the first entries about somebody may be gone. Of passwords,
-secrets and identities at a provider, entries hold MACs: see `api.access.vouched`.
+Only what an entry tells is compared; before retention takes such entries away, it writes one that says how things
+stand by them. Of passwords, secrets and identities at a provider, entries hold MACs: see `api.access.vouched`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from itertools import groupby
 from typing import Any
 
 from api.access import vouched
-from api.audit_chain import ACTION, AT, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
+from api.audit_chain import ACTION, ACTOR, AT, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
 from api.audit_values import json_value, mapping, shown
-from api.journal import utc_text_us
+from api.journal import STANDING, utc_text_us
 from api.keys import SiteKeys
 
 Row = Mapping[str, Any]
@@ -84,9 +84,12 @@ def _user_told(entries: Sequence[Raw]) -> Facts:
     facts: Facts = {}
     for entry in entries:
         action, body = entry[ACTION], body_of(entry)
+        if action == STANDING:
+            facts = _standing(body)
+            continue
         facts["version"] = entry[VERSION]
         if action == "created":
-            facts |= body | {"disabled": False, "password_changed_at": None}
+            facts |= body | {"disabled": False, "password_changed_at": None, "created_at": entry[AT]}
         elif action in ("changed", "disabled", "enabled"):
             facts |= mapping(body.get("before")) | mapping(body.get("after"))
         elif action in ("password_reset", "password_changed"):
@@ -97,23 +100,25 @@ def _user_told(entries: Sequence[Raw]) -> Facts:
 
 
 def _user_held(row: Row) -> Facts:
-    held = {name: row[name] for name in ("role", "display_name", "version", "password_changed_at")}
+    held = {name: row[name] for name in ("role", "display_name", "version", "password_changed_at", "created_at")}
     return held | {"cameras": json_value(row["cameras"]), "disabled": bool(row["disabled"])}
 
 
 def _token_told(entries: Sequence[Raw]) -> Facts:
     facts: Facts = {"revoked_at": None}
     for entry in entries:
-        if entry[ACTION] == "created":
-            body = body_of(entry)
-            facts |= body | {"expires_at": _moment(body.get("expires_at"))}
+        body = body_of(entry)
+        if entry[ACTION] == STANDING:
+            facts = _standing(body)
+        elif entry[ACTION] == "created":
+            facts |= body | {"expires_at": _moment(body.get("expires_at")), "created_at": entry[AT]}
         elif entry[ACTION] == "revoked":
             facts["revoked_at"] = entry[AT]
     return facts
 
 
 def _token_held(row: Row) -> Facts:
-    held = {name: row[name] for name in ("owner", "name", "expires_at", "revoked_at")}
+    held = {name: row[name] for name in ("owner", "name", "expires_at", "revoked_at", "created_at")}
     return held | {name: json_value(row[name]) for name in ("permissions", "cameras")}
 
 
@@ -124,10 +129,14 @@ def _webhook_told(entries: Sequence[Raw]) -> Facts:
     facts: Facts = {}
     for entry in entries:
         action, body = entry[ACTION], body_of(entry)
+        if action == STANDING:
+            facts = _standing(body)
+            continue
         if entry[VERSION] is not None:
             facts["version"] = entry[VERSION]
         if action == "created":
             facts |= {"enabled": True, "secret_generation": 1, "removed": False}
+            facts |= {"created_at": entry[AT], "created_by": entry[ACTOR]}
         if action in ("created", "changed"):
             facts |= {name: body[name] for name in _OF_WEBHOOK if name in body}
         elif action == "removed":
@@ -136,7 +145,7 @@ def _webhook_told(entries: Sequence[Raw]) -> Facts:
 
 
 def _webhook_held(row: Row) -> Facts:
-    held = {name: row[name] for name in ("name", "version", "secret_generation")}
+    held = {name: row[name] for name in ("name", "version", "secret_generation", "created_at", "created_by")}
     return held | {
         "topics": json_value(row["topics"]), "cameras": json_value(row["cameras"]), "enabled": bool(row["enabled"]),
         "removed": row["removed_at"] is not None,
@@ -171,6 +180,11 @@ def check_sessions(rows: Iterable[Row], logins: Sequence[Raw], keys: SiteKeys, n
             subject = f"session of {shown(row['name'])}"
             message = f"{subject}, begun at {shown(row['created_at'])}: nobody logged in to it"
             findings.add("inserted", message, None, subject)
+
+
+def _standing(body: Facts) -> Facts:
+    """What retention said of it, by the entries that there were."""
+    return dict(mapping(body.get("facts")))
 
 
 def _moment(value: Any) -> Any:

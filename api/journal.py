@@ -18,7 +18,7 @@ Subject = Literal[
 """What an entry is about."""
 
 STANDING = "standing"
-"""The action of an entry that retention writes: how something stands by the entries about it, older ones of which go."""
+"""The action of an entry by retention: how something stands by the entries about it, of which the older ones go."""
 GENESIS = "0" * 64
 """`prev_hash` of the first entry there ever was."""
 

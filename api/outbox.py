@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session
 
-from api.journal import Entry, Subject
+from api.journal import STANDING, Entry, Subject
 from api.storage import outbox as storage
 from api.storage import store
 from api.storage.ledger import Ledger, Write
@@ -57,6 +57,8 @@ class _Subscription:
     cameras: frozenset[str] | None
 
     def wants(self, entry: Entry) -> bool:
+        if entry.action == STANDING:
+            return False  # Nothing happened: retention says again what was told before.
         if self.cameras is not None and entry.camera not in self.cameras:
             return False
         return not self.topics.isdisjoint((f"{entry.subject}.{entry.action}", f"{entry.subject}.*"))

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,10 +20,14 @@ from typing import Any
 
 import structlog
 
+from api.audit_chain import STANDS, SUBJECT, WRONG, Chain, Findings, Raw
+from api.audit_checkpoints import newest_checkpoint
 from api.errors import DeskError
 from api.heads import Heads
 from api.journal import SYSTEM, canonical, checkpoint_text
+from api.standing import TOLD, restate
 from api.storage import retention as rows
+from api.storage.audit import journal_rows
 from api.storage.ledger import Ledger
 from api.storage.tables import AlertRow
 
@@ -59,6 +63,18 @@ class Removed:
             "alerts": self.alerts, "incidents": self.incidents, "files": self.files, "entries": self.entries,
             "checkpoint_up_to_seq": self.up_to_seq, "held_by": self.held_by, "expired": self.expired,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """The entries that a checkpoint is to stand for."""
+
+    entries: Sequence[Raw]
+    """Those of which the journal must say anew what they told."""
+    hash: str
+    """Of the last one."""
+    said: Mapping[str, int]
+    """What the checkpoint says of them."""
 
 
 class Retention:
@@ -219,24 +235,49 @@ class Retention:
         up_to = min(needed.seq - 1, first - 1 + ENTRIES_AT_ONCE)
         if up_to < first:
             return False
+        old = self._read_old(up_to)
         with self._ledger.writing() as write:
             session = write.session
             at = write.at.replace(microsecond=write.at.microsecond // 1000 * 1000)
-            gone = {"entries": up_to - first + 1, "alerts": rows.alerts_told_of(session, up_to)}
-            hash_, keys = rows.hash_at(session, up_to), self._ledger.keys
-            signature = keys.sign(checkpoint_text(up_to, hash_, at, gone))
+            gone = {"entries": up_to - first + 1, "alerts": rows.alerts_told_of(session, up_to), **old.said}
+            restate(write, old.entries, up_to)
+            keys = self._ledger.keys
+            signature = keys.sign(checkpoint_text(up_to, old.hash, at, gone))
             rows.add_checkpoint(
-                session, up_to_seq=up_to, hash=hash_, at=at, removed=canonical(gone), key_id=keys.key_id,
+                session, up_to_seq=up_to, hash=old.hash, at=at, removed=canonical(gone), key_id=keys.key_id,
                 signature=signature,
             )  # fmt: skip
             rows.remove_entries(session, up_to)
-            body = {"up_to_seq": up_to, "hash": hash_, "removed": gone, "key_id": keys.key_id, "signature": signature}
+            body = {"up_to_seq": up_to, "hash": old.hash, "removed": gone}
+            body |= {"key_id": keys.key_id, "signature": signature}
             write.journal(SYSTEM, "journal", str(up_to), "checkpoint", body)
             head = self._heads.sign_within(write, "checkpoint")
         self._heads.keep(head)
         removed.entries += gone["entries"]
         removed.up_to_seq = up_to
         return up_to < needed.seq - 1 and not self._ends.is_set()
+
+    def _read_old(self, up_to: int) -> _Old:
+        """What is to go, checked for the last time: afterwards nobody can tell any more."""
+        findings, key = Findings(), self._ledger.keys.public_key
+        chain = Chain(findings, key, rows_of_heads=False)
+        kept = []
+        with self._ledger.reading() as session:
+            connection = session.connection()
+            before = newest_checkpoint(connection, key, findings)
+            if before is not None:
+                chain.begin(before.up_to_seq, before.hash)
+            for raw in journal_rows(connection, up_to):
+                chain.take(raw)
+                if raw[SUBJECT] in TOLD:
+                    kept.append(raw)
+        said = {STANDS: 1} if before is None or before.states_what_stands else {}
+        wrong = len(findings) - (before is not None and before.wrong > 0) + (before.wrong if before else 0)
+        if wrong:
+            log = structlog.get_logger()
+            log.warning("the oldest entries of the journal are not as they were written", found=wrong)
+            said[WRONG] = wrong
+        return _Old(kept, chain.hash, said)
 
     def _expired(self, now: datetime, removed: Removed) -> None:
         delivered = DELIVERED_KEPT if self._days is None else timedelta(days=self._days)

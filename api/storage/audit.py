@@ -34,10 +34,10 @@ JOURNAL_COLUMNS = (
 Row = Sequence[Any]
 
 
-def journal_rows(connection: Connection) -> Iterator[Row]:
-    """Every entry, `at` as the text that was hashed."""
+def journal_rows(connection: Connection, until: int | None = None) -> Iterator[Row]:
+    """Every entry (up to this one), `at` as the text that was hashed."""
     wanted = select(*_raw(connection, JOURNAL_COLUMNS)).order_by(JournalRow.seq)
-    yield from _hashable(connection, wanted)
+    yield from _hashable(connection, wanted if until is None else wanted.where(JournalRow.seq <= until))
 
 
 def entries_of_alerts(connection: Connection, alert_ids: Sequence[Any]) -> dict[Any, list[Row]]:
@@ -114,9 +114,11 @@ def arming_rows(connection: Connection) -> tuple[list[dict[str, Any]], list[dict
     return _plain(connection, ArmingRow.__table__, None, ArmingRow.id), overrides
 
 
-def entries_about(connection: Connection, subject: str, *, grouped: bool = True) -> Iterator[Row]:
+def entries_about(connection: Connection, subject: str, *, grouped: bool = True, after: int = 0) -> Iterator[Row]:
     """The entries about such things, in order; `grouped`: one thing after the other."""
     wanted = select(*_raw(connection, JOURNAL_COLUMNS)).where(JournalRow.subject == subject)
+    if after:
+        wanted = wanted.where(JournalRow.seq > after)
     order = (JournalRow.subject_id, JournalRow.seq) if grouped else (JournalRow.seq,)
     yield from _hashable(connection, wanted.order_by(*order))
 

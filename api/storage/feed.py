@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
-from api.journal import Entry, Subject
+from api.journal import STANDING, Entry, Subject
 from api.records import Record
 from api.storage import store
 from api.storage.ledger import entries_after, head_of
@@ -21,9 +21,11 @@ def batch_after(
     """Up to `limit` entries that follow `seq`, the alerts they are about, and how far the journal was read."""
     # The head is read first: whatever is written meanwhile lies behind it and comes with the next batch.
     head = head_of(session)[0]
-    entries = entries_after(session, seq, limit, subjects=subjects, until=head)
+    found = entries_after(session, seq, limit, subjects=subjects, until=head)
+    # That something stands as it did is no news.
+    entries = [entry for entry in found if entry.action != STANDING]
     about = {entry.subject_id for entry in entries if entry.subject == "alert"}
-    return entries, _alerts(session, about), entries[-1].seq if len(entries) == limit else head
+    return entries, _alerts(session, about), found[-1].seq if len(found) == limit else head
 
 
 def removed_up_to(session: Session) -> int:

@@ -90,10 +90,6 @@ def first_seq(session: Session) -> int:
     return session.scalar(select(func.min(JournalRow.seq))) or 1
 
 
-def hash_at(session: Session, seq: int) -> str:
-    return session.get_one(JournalRow, seq).hash
-
-
 def alerts_told_of(session: Session, until: int) -> int:
     """How many alerts the entries up to this one raised or adopted."""
     wanted = select(func.count()).select_from(JournalRow).where(JournalRow.seq <= until, JournalRow.subject == "alert")
