@@ -92,6 +92,8 @@ CODES: Mapping[int, Mapping[str, str]] = {
     },
     403: {
         "forbidden": "The caller's role lacks the permission in `details.permission`.",
+        "partly_hidden": "The incident also holds alerts that the caller may not see; `details.hidden_alerts` says how "
+        "many.",
         "foreign_origin": "A page of another origin asks.",
         "csrf_token_required": "A session's write without `X-CSRF-Token`.",
         "password_change_required": "Choose a password of your own first.",

@@ -33,6 +33,12 @@ class ForbiddenError(DeskError):
     status = 403
 
 
+class PartlyHiddenError(ForbiddenError):
+    """An incident also holds alerts that the caller may not see."""
+
+    code = "partly_hidden"
+
+
 class TooManyRequestsError(DeskError):
     """Too much in too short a time; `details["retry_after_s"]` says when to come again."""
 

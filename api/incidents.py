@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, cast, get_args
 
@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from api.access.principal import Principal
 from api.desk_journal import note_alert
-from api.errors import ConflictError, NotFoundError, StaleError, TransitionError
+from api.errors import ConflictError, NotFoundError, PartlyHiddenError, StaleError, TransitionError
+from api.incident_sight import narrowed_bodies, says_something, sees_all
 from api.journal import SYSTEM, Actor
 from api.records import Change, Position, Record
 from api.storage import incidents as storage
@@ -28,7 +29,7 @@ MAX_ALERTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident as its reader may see it: alerts of other cameras are left out."""
+    """An incident as its reader may see it: alerts of other cameras, and notes that may be about them, are left out."""
 
     incident_id: str
     title: str
@@ -40,9 +41,12 @@ class Incident:
     closed_by: str | None
     alert_count: int
     cameras: tuple[str, ...]
+    hidden_alerts: int
+    """How many were left out."""
     alerts: tuple[Record, ...] | None = None
     """Only where one incident was asked for, as are `changes`."""
     changes: tuple[Change, ...] | None = None
+    hidden_notes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,9 @@ class IncidentPage:
 class Incidents:
     """Keeps incidents. Thread-safe; each write is one transaction.
 
-    `principal` (None: everything is allowed) sees the incidents that have an alert of one of their cameras. Raises
-    NotFoundError for what they do not see, StaleError where `expected_version` is not the incident's.
+    `principal` (None: everything is allowed) sees the incidents that have an alert of one of their cameras, and changes
+    those whose alerts they all see. Raises NotFoundError for what they do not see, PartlyHiddenError where they would
+    change what they see in part, StaleError where `expected_version` is not the incident's.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -109,8 +114,8 @@ class Incidents:
             place = None if after is None else (after.sort_at, after.seq)
             rows = storage.page(session, state=state, cameras=cameras, after=place, limit=limit + 1)
             more, rows = len(rows) > limit, rows[:limit]
-            found = storage.cameras_of(session, [row.seq for row in rows], cameras)
-            incidents = tuple(_incident(row, found[row.seq]) for row in rows)
+            found = storage.cameras_of(session, [row.seq for row in rows])
+            incidents = tuple(_incident(row, found[row.seq], cameras) for row in rows)
             return IncidentPage(incidents, Position(rows[-1].created_at, rows[-1].seq) if more else None)
 
     def add(
@@ -125,7 +130,7 @@ class Incidents:
         """Adds alerts; those that it has already stay. Raises TransitionError where it is closed, ConflictError where
         an alert belongs to another incident or there would be too many."""
         with self._ledger.writing() as write:
-            row = _wanted(write.session, incident_id, principal)
+            row = _wanted_whole(write.session, incident_id, principal)
             _check(row, expected_version, "open", "take alerts")
             alerts = _wanted_alerts(write.session, alert_ids, principal)
             _check_free(alerts, row)
@@ -149,7 +154,7 @@ class Incidents:
         """Takes an alert out. Raises TransitionError where the incident is closed, ConflictError where it is the last
         alert."""
         with self._ledger.writing() as write:
-            row = _wanted(write.session, incident_id, principal)
+            row = _wanted_whole(write.session, incident_id, principal)
             _check(row, expected_version, "open", "give alerts away")
             (alert,) = _wanted_alerts(write.session, [alert_id], principal)
             if alert.incident_seq != row.seq:
@@ -177,7 +182,7 @@ class Incidents:
     ) -> Incident:
         """Gives it another title, also when it is closed."""
         with self._ledger.writing() as write:
-            row = _wanted(write.session, incident_id, principal)
+            row = _wanted_whole(write.session, incident_id, principal)
             _check(row, expected_version, None, "")
             if title != row.title:
                 row.version += 1
@@ -190,7 +195,7 @@ class Incidents:
     ) -> Incident:
         """Adds a note, also when it is closed."""
         with self._ledger.writing() as write:
-            row = _wanted(write.session, incident_id, principal)
+            row = _wanted_whole(write.session, incident_id, principal)
             row.version += 1
             _note(write, row, actor, "note", None, text)
             return _told(write.session, row, principal)
@@ -206,7 +211,7 @@ class Incidents:
     ) -> Incident:
         """Closes it; its alerts stay as they are. Raises TransitionError where it is closed."""
         with self._ledger.writing() as write:
-            row = _wanted(write.session, incident_id, principal)
+            row = _wanted_whole(write.session, incident_id, principal)
             _check(row, expected_version, "open", "be closed")
             row.version += 1
             row.state, row.closed_at, row.closed_by = "closed", write.at, _by(actor, principal)
@@ -224,7 +229,7 @@ class Incidents:
     ) -> Incident:
         """Opens it again. Raises TransitionError where it is open."""
         with self._ledger.writing() as write:
-            row = _wanted(write.session, incident_id, principal)
+            row = _wanted_whole(write.session, incident_id, principal)
             _check(row, expected_version, "closed", "be reopened")
             row.version += 1
             row.state, row.closed_at, row.closed_by = "open", None, None
@@ -239,8 +244,23 @@ def _by(actor: Actor, principal: Principal | None) -> str:
 def _wanted(session: Session, incident_id: str, principal: Principal | None) -> IncidentRow:
     row = storage.find(session, incident_id)
     cameras = None if principal is None else principal.cameras
-    if row is None or (cameras is not None and not storage.cameras_of(session, [row.seq], cameras)[row.seq]):
+    if row is None or (
+        cameras is not None and set(cameras).isdisjoint(storage.cameras_of(session, [row.seq])[row.seq])
+    ):
         raise NotFoundError(f"There is no incident {incident_id[:100]}.")
+    return row
+
+
+def _wanted_whole(session: Session, incident_id: str, principal: Principal | None) -> IncidentRow:
+    row = _wanted(session, incident_id, principal)
+    if principal is not None and principal.cameras is not None:
+        hidden = sum(camera not in principal.cameras for camera in storage.cameras_of(session, [row.seq])[row.seq])
+        if hidden:
+            raise PartlyHiddenError(
+                f"Incident {row.incident_id} also holds alerts that you may not see ({hidden}): only who sees all of "
+                "its alerts may change it.",
+                {"incident_id": row.incident_id, "hidden_alerts": hidden},
+            )
     return row
 
 
@@ -314,34 +334,38 @@ def _told(session: Session, row: IncidentRow, principal: Principal | None) -> In
     session.flush()
     cameras = None if principal is None else principal.cameras
     alerts = storage.alerts_of(session, row, cameras)
-    changes = store.history(session, "incident", row.incident_id)
+    changes, hidden_notes = store.history(session, "incident", row.incident_id), 0
     if cameras is not None:
-        changes = _narrowed(session, changes, cameras)
+        changes, hidden_notes = _narrowed(session, row, changes, cameras)
     return _incident(
         row,
-        [alert.camera for alert in alerts],
+        storage.cameras_of(session, [row.seq])[row.seq],
+        cameras,
         alerts=tuple(store.record_of(session, alert) for alert in alerts),
         changes=tuple(changes),
+        hidden_notes=hidden_notes,
     )
 
 
-_NAMES_ALERTS = ("alert_ids", "added", "removed")
+def _narrowed(
+    session: Session, row: IncidentRow, changes: Sequence[Change], cameras: Collection[str]
+) -> tuple[list[Change], int]:
+    """The history without what concerns other cameras, and how many notes were left out."""
+    concerned = storage.cameras_then(session, row.incident_id)
+    bodies = narrowed_bodies(session, [change.body for change in changes], cameras)
+    told, hidden_notes = [], 0
+    for change, body in zip(changes, bodies, strict=True):
+        hides = change.note is not None and not sees_all(cameras, concerned[change.seq])
+        hidden_notes += hides
+        seen = replace(change, body=body, note=None if hides else change.note)
+        if seen.note or says_something(body) or change.action not in ("changed", "note"):
+            told.append(seen)
+    return told, hidden_notes
 
 
-def _narrowed(session: Session, changes: Sequence[Change], cameras: Collection[str]) -> list[Change]:
-    """The history without the alerts of other cameras."""
-    named = {alert_id for change in changes for key in _NAMES_ALERTS for alert_id in change.body.get(key, ())}
-    seen = {a for a, row in storage.alerts_named(session, sorted(named)).items() if row.camera in cameras}
-    return [
-        Change(
-            c.seq, c.version, c.action, c.at, c.actor_kind, c.actor, c.reason, c.note,
-            {key: [a for a in value if a in seen] if key in _NAMES_ALERTS else value for key, value in c.body.items()},
-        )
-        for c in changes
-    ]  # fmt: skip
-
-
-def _incident(row: IncidentRow, cameras: Sequence[str], **more: Any) -> Incident:
+def _incident(row: IncidentRow, of: Sequence[str], seen: Collection[str] | None, **more: Any) -> Incident:
+    """`of`: the camera of each of its alerts; `seen`: those that the caller is limited to."""
+    shown = [camera for camera in of if seen is None or camera in seen]
     return Incident(
         incident_id=row.incident_id,
         title=row.title,
@@ -351,7 +375,8 @@ def _incident(row: IncidentRow, cameras: Sequence[str], **more: Any) -> Incident
         created_by=row.created_by,
         closed_at=row.closed_at,
         closed_by=row.closed_by,
-        alert_count=len(cameras),
-        cameras=tuple(sorted({camera for camera in cameras if camera})),
+        alert_count=len(shown),
+        cameras=tuple(sorted({camera for camera in shown if camera})),
+        hidden_alerts=len(of) - len(shown),
         **more,
     )

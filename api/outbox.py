@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session
 
+from api.incident_sight import concerned_by, narrowed_bodies, sees_all, sees_some
 from api.journal import STANDING, Entry, Subject
 from api.storage import outbox as storage
 from api.storage import store
@@ -57,10 +58,9 @@ class _Subscription:
     cameras: frozenset[str] | None
 
     def wants(self, entry: Entry) -> bool:
+        """As far as the topic goes."""
         if entry.action == STANDING:
             return False  # Nothing happened: retention says again what was told before.
-        if self.cameras is not None and entry.camera not in self.cameras:
-            return False
         return not self.topics.isdisjoint((f"{entry.subject}.{entry.action}", f"{entry.subject}.*"))
 
 
@@ -70,6 +70,8 @@ class Outbox:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._subscriptions = self._load()
+        self._told: set[int] = set()
+        """Webhooks that this transaction wrote to; of one that was undone they are woken for nothing."""
         self._waker: Callable[[set[int] | None], None] = lambda _: None
         ledger.on_entry(self._on_entry)
         ledger.listen(self._on_commit)
@@ -86,19 +88,25 @@ class Outbox:
         wanted = [one for one in self._subscriptions if one.wants(entry)]
         if not wanted:
             return
-        body = _common(entry) | _facts(write.session, entry)
+        concerned = frozenset((entry.camera,))
+        if entry.camera is None and any(one.cameras is not None for one in wanted):
+            concerned = concerned_by(write.session, [entry])[entry.seq]
+        wanted = [one for one in wanted if sees_some(one.cameras, concerned)]
+        body = _common(entry) | _facts(write.session, entry) if wanted else {}
         for one in wanted:
-            _put(write, one.seq, f"{entry.subject}.{entry.action}", body, entry)
+            whole = one.cameras is None or sees_all(one.cameras, concerned)
+            said = body if whole else _part(write.session, body, one.cameras or frozenset())
+            _put(write, one.seq, f"{entry.subject}.{entry.action}", said, entry)
+            self._told.add(one.seq)
 
     def _on_commit(self, entries: Sequence[Entry]) -> None:
         # Still under the ledger's lock: the next transaction sees the webhooks as this one left them.
+        told, self._told = self._told, set()
         if any(entry.subject == "webhook" for entry in entries):
             self._subscriptions = self._load()
             self._waker(None)
-        elif self._subscriptions:
-            told = {one.seq for one in self._subscriptions for entry in entries if one.wants(entry)}
-            if told:
-                self._waker(told)
+        elif told:
+            self._waker(told)
 
     def _load(self) -> tuple[_Subscription, ...]:
         with self._ledger.reading() as session:
@@ -161,8 +169,17 @@ def _incident(session: Session, incident_id: str) -> dict[str, Any] | None:
         "incident_id": row.incident_id, "title": row.title, "state": row.state, "version": row.version,
         "created_at": utc_text(row.created_at), "created_by": row.created_by,
         "closed_at": None if row.closed_at is None else utc_text(row.closed_at), "closed_by": row.closed_by,
-        "alert_ids": [alert.alert_id for alert in row.alerts],
+        "alert_ids": [alert.alert_id for alert in row.alerts], "hidden_alerts": 0,
     }  # fmt: skip
+
+
+def _part(session: Session, body: Mapping[str, Any], cameras: frozenset[str]) -> dict[str, Any]:
+    """What is said of an incident to somebody who does not see all of its alerts."""
+    incident = body["incident"]
+    data, told = narrowed_bodies(session, [body["data"], incident or {}], cameras)
+    if incident is not None:
+        told["hidden_alerts"] = len(incident["alert_ids"]) - len(told["alert_ids"])
+    return {**body, "note": None, "data": data, "incident": told or None}
 
 
 assert set(ACTIONS) <= set(get_args(Subject))

@@ -47,7 +47,10 @@ class IncidentNoteIn(In):
 
 
 class IncidentOut(BaseModel):
-    """An incident as the caller may see it: alerts of other cameras are left out."""
+    """An incident as the caller may see it: alerts of other cameras are left out.
+
+    Only who sees all of its alerts (`hidden_alerts` is 0) may change it.
+    """
 
     incident_id: str
     version: int
@@ -59,6 +62,7 @@ class IncidentOut(BaseModel):
     closed_by: str | None
     alert_count: int
     cameras: list[str] = Field(description="The cameras of its alerts.")
+    hidden_alerts: int = Field(description="How many more alerts it holds, of cameras that the caller does not see.")
 
 
 class IncidentChangeOut(BaseModel):
@@ -79,6 +83,9 @@ class IncidentDetailOut(IncidentOut):
     alerts: list[AlertOut] = Field(description="Oldest first.")
     changes: list[IncidentChangeOut] = Field(description="Everything that was done with it, oldest first.")
     notes: list[NoteOut] = Field(description="Everything that was said about it, oldest first.")
+    hidden_notes: int = Field(
+        description="How many more there are: what was said while it held alerts that the caller does not see."
+    )
 
 
 class IncidentListOut(BaseModel):
@@ -94,6 +101,7 @@ def incident_detail_out(incident: Incident, principal: Principal | None) -> Inci
     changes = incident.changes or ()
     return IncidentDetailOut(
         **_fields(incident),
+        hidden_notes=incident.hidden_notes,
         alerts=[alert_out(record, principal) for record in incident.alerts or ()],
         changes=[
             IncidentChangeOut(

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import structlog
@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access.principal import Principal
 from api.errors import DeskError, TooManyRequestsError
+from api.incident_sight import Concerned, concerned_by, sees_all, sees_some
 from api.journal import Entry, Subject
 from api.records import Record
 from api.schemas_stream import rendered_data
@@ -48,11 +49,18 @@ class Rendered:
     seq: int
     event: str
     subject: str
-    camera: str | None
+    concerned: Concerned
+    """The cameras that it concerns; several only where it is about an incident."""
     severity: str | None
     """Of the alert it is about; None where it is about none, or the alert is gone."""
     data: str
     """JSON without line ends."""
+    part: str
+    """The same for whoever does not see all of these cameras."""
+
+    def told_to(self, cameras: frozenset[str] | None) -> Rendered:
+        """As somebody gets it who is limited to these cameras (None: to none)."""
+        return self if self.part == self.data or sees_all(cameras, self.concerned) else replace(self, data=self.part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Wanted:
     def takes(self, one: Rendered) -> bool:
         if self.subjects is not None and one.subject not in self.subjects:
             return False
-        if self.cameras is not None and one.camera not in self.cameras:
+        if not sees_some(self.cameras, one.concerned):
             return False
         # That an alert was removed concerns whoever may have shown it, and nobody knows its severity any more.
         gone = one.subject == "alert" and one.severity is None
@@ -193,13 +201,14 @@ class Feed:
         """The same from the database. Raises ResetError, UnavailableError."""
         with self._ledger.reading() as session:
             entries, alerts, head = batch_after(session, seq, BATCH, STREAMED)
+            concerned = concerned_by(session, entries)
             # Looked at last: what was taken away until now cannot be among what was read.
             removed = removed_up_to(session)
             if seq < removed:
                 raise ResetError("removed", max(head_of(session)[0], removed))
             if seq > head:
                 raise ResetError("unknown", head)
-        return [_render(entry, alerts) for entry in entries], head
+        return [_render(entry, alerts, concerned[entry.seq]) for entry in entries], head
 
     def _written_until(self, entries: Sequence[Entry]) -> None:
         with self._change:
@@ -222,12 +231,13 @@ class Feed:
             try:
                 with self._ledger.reading() as session:
                     entries, alerts, head = batch_after(session, head, BATCH, (*STREAMED, *_ACCESS))
+                    concerned = concerned_by(session, entries)
             except DeskError as error:
                 log.warning("the stream waits for the database", why=str(error))
                 with self._change:
                     self._change.wait_for(lambda: self._ended, RETRY_S)
                 continue
-            self._add([_render(entry, alerts) for entry in entries if entry.subject in STREAMED], head)
+            self._add([_render(one, alerts, concerned[one.seq]) for one in entries if one.subject in STREAMED], head)
             self._wake([entry for entry in entries if entry.subject in _ACCESS])
 
     def _add(self, new: list[Rendered], head: int) -> None:
@@ -287,7 +297,7 @@ class Reader:
                 return ()
             before = self.position
             found, self.position = await self._next()
-            mine = [one for one in found if self.principal.sees(one.camera) and self._wanted.takes(one)]
+            mine = self._mine(found)
             if mine:
                 return mine
             if self.position != before:
@@ -303,9 +313,13 @@ class Reader:
             before = self.position
             async with self._loop.reading:
                 found, self.position = await run_in_threadpool(self._feed.read, self.position)
-            mine = [one for one in found if self.principal.sees(one.camera) and self._wanted.takes(one)]
+            mine = self._mine(found)
             if mine or self.position == before:
                 return mine
+
+    def _mine(self, found: Sequence[Rendered]) -> list[Rendered]:
+        cameras = self.principal.cameras
+        return [one.told_to(cameras) for one in found if sees_some(cameras, one.concerned) and self._wanted.takes(one)]
 
     async def _next(self) -> tuple[Sequence[Rendered], int]:
         found = self._feed.after(self.position)
@@ -316,12 +330,13 @@ class Reader:
             return await run_in_threadpool(self._feed.read, self.position) if found is None else found
 
 
-def _render(entry: Entry, alerts: Mapping[str, Record]) -> Rendered:
+def _render(entry: Entry, alerts: Mapping[str, Record], concerned: Concerned) -> Rendered:
     record = alerts.get(entry.subject_id) if entry.subject == "alert" else None
-    return Rendered(
-        entry.seq, f"{entry.subject}.{entry.action}", entry.subject, entry.camera,
-        None if record is None else record.alert.severity, rendered_data(entry, record),
-    )  # fmt: skip
+    data = rendered_data(entry, record)
+    hides = entry.subject == "incident" and entry.note is not None
+    part = rendered_data(replace(entry, note=None), None) if hides else data
+    severity = None if record is None else record.alert.severity
+    return Rendered(entry.seq, f"{entry.subject}.{entry.action}", entry.subject, concerned, severity, data, part)
 
 
 def _concerns(entry: Entry, principal: Principal) -> bool:
