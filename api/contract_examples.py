@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 _NOTHING: Mapping[str, Any] = {}
-_AT = "2026-03-01T14:00:12Z"
 _LATER = "2026-06-01T00:00:00Z"
 _HOOK = "https://hooks.example.com/gatewatch"
 
@@ -40,10 +39,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "permissions": ["alerts.read", "alerts.handle"],
         "expires_at": _LATER,
     },
-    "post_input": {"camera": "north-gate", "line": "barrier", "kind": "authorisation", "at": _AT},
+    "post_input": {"camera": "north-gate", "line": "barrier", "kind": "authorisation"},
     "set_arming_profile": {"version": 1, "profile": "night"},
     "set_arming_override": {"version": 2, "camera": "north-gate", "target": "lawn", "armed": False},
-    "post_external_event": {"event_id": "gate-20260301-0007", "kind": "panic", "at": _AT, "text": "Button at the desk"},
+    "post_external_event": {"event_id": "gate-20260301-0007", "kind": "panic", "text": "Button at the desk"},
     "create_webhook": {"name": "alarm receiving centre", "url": _HOOK, "topics": ["alert.raised", "alert.resolve"]},
     "change_webhook": {"version": 1, "enabled": False},
     "rotate_webhook_secret": {"version": 2},

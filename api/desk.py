@@ -26,7 +26,7 @@ from api.storage.ledger import Ledger, Write
 from api.storage.tables import AlertRow
 from api.storage.tables_access import UserRow
 from api.storage.told import latest_told
-from rules.types import RuleEvent, Severity
+from rules.types import RuleEvent, Severity, utc_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class ExternalEvent:
     label: str = "external"
     text: str | None = None
     """What the source said, for guards."""
+    at_given: datetime | None = None
+    """What the source's clock said, where that could not be believed."""
 
     def as_rule_event(self) -> RuleEvent:
         """In the currency of rules: nothing measured, no tracks, and no media clock."""
@@ -116,6 +118,8 @@ class Desk:
         """`raise_external` within a transaction that also writes something else."""
         rule_event = event.as_rule_event()
         body = rule_event.to_json() | {"camera": event.camera, "text": event.text}
+        if event.at_given is not None:
+            body["at_given"] = utc_text(event.at_given)
         return self._take(write, rule_event, body, EXTERNAL, drill, actor)
 
     def alert_of_external_in(self, write: Write, source: str, event_id: str) -> str | None:

@@ -22,12 +22,12 @@ from api.errors import InvalidError, NotAuthenticatedError, UnavailableError
 from api.journal import Actor
 from api.storage import messages
 from api.storage.ledger import Ledger, Write
+from api.timely import check_timely, timely
 from rules.types import RuleEvent, Severity
 
 Does = Literal["alert", "authorise", "arm", "disarm", "profile", "nothing"]
 WINDOW = timedelta(minutes=5)
 """How far the sender's clock may be from ours, and so how long a signature can be used."""
-AHEAD = timedelta(seconds=60)
 REFUSED_EVERY = timedelta(minutes=1)
 """Refusals of one source are written down at most so often, with their number: strangers cannot fill the journal."""
 UNKNOWN = "unknown"
@@ -73,6 +73,10 @@ class Taken:
     did: Does
     duplicate: bool
     """It was taken before: nothing was done again, and the rest says what was done then."""
+    at: datetime
+    """When it counts as having happened, UTC."""
+    at_replaced: bool
+    """That is not what the message said."""
     alert_id: str | None = None
     """None also where retention has taken the alert away."""
 
@@ -119,8 +123,9 @@ class External:
         return known
 
     def take(self, source: Source, what: Happened, *, origin: str | None) -> Taken:
-        """Does what the site file says. Raises InvalidError for a kind or time that is not acceptable, and
-        UnavailableError where it could not be done now: it can be sent again."""
+        """Does what the site file says. An alert whose `at` cannot be believed is raised as of now: a panic button with
+        a wrong clock is a panic button. Raises InvalidError for a kind that is not acceptable, or such a time of
+        anything else, and UnavailableError where it could not be done now: it can be sent again."""
         effect = source.events.get(what.kind)
         if effect is None:
             self._refuse(source.name, "kind", origin)
@@ -133,30 +138,36 @@ class External:
         actor = Actor("external", source.name, origin)
         alert = event = None
         with self._ledger.writing() as write:
-            at = write.at if what.at is None else what.at.astimezone(UTC)
-            if at > write.at + AHEAD:
-                raise InvalidError("at: an event may not lie in the future.", {"at": at.isoformat()})
             known = messages.external_event(write.session, source.name, what.event_id)
             if known is not None:
                 return Taken(
-                    known.did, duplicate=True,  # type: ignore[arg-type] # only ever written from one
-                    alert_id=self._desk.alert_of_external_in(write, source.name, what.event_id),
+                    known.did, True, known.at, _differs(known.at, what),  # type: ignore[arg-type] # written from one
+                    self._desk.alert_of_external_in(write, source.name, what.event_id),
                 )  # fmt: skip
+            at = write.at if what.at is None else what.at.astimezone(UTC)
+            if effect.do != "alert":
+                check_timely(at, write.at)
+            elif not timely(at, write.at):
+                at = write.at
+            replaced = _differs(at, what)
             messages.add_external_event(write.session, source.name, what.event_id, what.kind, at, write.at, effect.do)
             body = {"event_id": what.event_id, "kind": what.kind, "at": at.isoformat(), "do": effect.do}
-            said = {key: value for key, value in (("target", effect.target), ("profile", effect.profile)) if value}
+            at_given = what.at.astimezone(UTC).isoformat() if what.at is not None and replaced else ""
+            more = {"target": effect.target, "profile": effect.profile, "at_given": at_given}
+            said = {key: value for key, value in more.items() if value}
             write.journal(actor, "external", source.name, "received", body | said, camera=effect.camera, note=what.text)
             if effect.do == "alert":
                 told = ExternalEvent(
-                    source.name, what.event_id, what.kind, effect.severity, at, effect.camera, text=what.text
-                )
+                    source.name, what.event_id, what.kind, effect.severity, at, effect.camera, text=what.text,
+                    at_given=what.at if replaced else None,
+                )  # fmt: skip
                 event = told.as_rule_event()
                 alert = self._desk.raise_external_in(write, told, actor=actor, drill=self._arming.state.profile.drill)
             else:
                 self._do(write, effect, at, actor)
         if alert is not None and event is not None:
             self.on_alert(alert, event, at)
-        return Taken(effect.do, duplicate=False, alert_id=None if alert is None else alert.alert_id)
+        return Taken(effect.do, False, at, replaced, None if alert is None else alert.alert_id)
 
     def _do(self, write: Write, effect: Effect, at: datetime, actor: Actor) -> None:
         if effect.do == "authorise":
@@ -191,6 +202,10 @@ class External:
 def signed(secret: str, timestamp: str, body: bytes) -> str:
     """The signature (hex): HMAC-SHA256 with the secret over the timestamp, a dot and the body."""
     return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _differs(at: datetime, what: Happened) -> bool:
+    return what.at is not None and at != what.at
 
 
 def _nobody(_camera: str, _line: str, _at: datetime) -> None:

@@ -63,7 +63,9 @@ async def post_external_event(
         return external.take(known, Happened(said.event_id, said.kind, said.at, said.text), origin=origin)
 
     taken = await run_in_threadpool(take)
-    return ExternalEventOut(duplicate=taken.duplicate, did=taken.did, alert_id=taken.alert_id)
+    return ExternalEventOut(
+        duplicate=taken.duplicate, did=taken.did, at=taken.at, at_replaced=taken.at_replaced, alert_id=taken.alert_id
+    )
 
 
 def _read(body: bytes) -> ExternalEventIn:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request
 
 from api.access.principal import Principal
 from api.access.requiring import actor_of, principal_if_any, public, requires
-from api.arming import Arming
 from api.errors import NotFoundError, UnavailableError
 from api.failures import documented
 from api.schemas import HealthOut, InputIn, InputOut, SiteOut
 from api.services import Services
+from api.timely import check_timely
 
 router = APIRouter()
 
@@ -86,9 +86,12 @@ def post_input(request: Request, body: InputIn, principal: Annotated[Principal, 
         raise UnavailableError("No camera is running here: there is nobody to take inputs.")
     if not principal.sees(body.camera):
         raise NotFoundError(f"There is no camera {body.camera}.")
+    services: Services = request.app.state.services
+    now = services.ledger.now()
+    at = body.at or now
+    check_timely(at, now)
     if body.kind in ("arm", "disarm"):
-        arming: Arming = request.app.state.services.arming
-        arming.override(body.camera, body.line, body.kind == "arm", actor=actor_of(request, principal))
+        services.arming.override(body.camera, body.line, body.kind == "arm", actor=actor_of(request, principal))
         return InputOut(accepted=True)
-    sink(InputMessage(body.camera, body.line, body.kind, body.at or datetime.now(UTC)))
+    sink(InputMessage(body.camera, body.line, body.kind, at))
     return InputOut(accepted=True)

@@ -85,7 +85,9 @@ class InputIn(In):
     camera: Name
     line: Name
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,63}$")] = Field(examples=["authorisation"])
-    at: Moment | None = Field(default=None, description="When it happened; left out: now.")
+    at: Moment | None = Field(
+        default=None, description="When it happened, at most 24 h ago and 60 s ahead; left out: now."
+    )
 
 
 class InputOut(BaseModel):

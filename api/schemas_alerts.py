@@ -107,6 +107,11 @@ class EventOut(BaseModel):
     path: list[tuple[float, float, float]] = Field(description="media_time_s, x, y of the anchor; 0..1 of the picture.")
     versions: dict[str, str]
     text: str | None = Field(default=None, description="What the source of an external event said.")
+    at_given: datetime | None = Field(
+        default=None,
+        description="What the source's clock said, where it was more than 24 h behind or 60 s ahead: then the event's "
+        "times are those of its receipt.",
+    )
 
 
 class ChangeOut(BaseModel):

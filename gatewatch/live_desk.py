@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +12,7 @@ import structlog
 from api.alerts import EXTERNAL, Alert
 from api.arming import Arming, ArmingState
 from api.desk import Desk
-from api.errors import DeskError, InvalidError, NotFoundError, UnavailableError
+from api.errors import DeskError, NotFoundError, UnavailableError
 from api.live_view import LiveView
 from api.routes_service import InputMessage
 from gatewatch.live_board import Board
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from gatewatch.live_supervisor import Supervisor
 
 RETRY_S = (0.2, 5.0)
-AHEAD = timedelta(seconds=60)
 LEFT_BEHIND = 1000
 """Newest alerts that are looked through at the start for evidence that nobody works on any more."""
 
@@ -115,8 +114,6 @@ class LiveDesk:
             raise NotFoundError(f"There is no camera {message.camera}.")
         if message.line not in camera.lines:
             raise NotFoundError(f"Camera {message.camera} has no line {message.line}.")
-        if message.at > datetime.now(UTC) + AHEAD:
-            raise InvalidError("An input may not lie in the future.", {"at": message.at.isoformat()})
         given = InputGiven(message.camera, message.line, message.kind, message.at)
         if not self._workers[message.camera].send(given):
             raise UnavailableError("The camera's process is not running, or cannot take more now.")

@@ -83,7 +83,7 @@ function eventList(alert) {
     ? moment(event.raised_at, false) : say("into_recording", { time: mediaTime(event.media_time_s.raised) }));
   return el("section", {}, el("h3", {}, `${say("events")} (${alert.events.length})`),
     el("ol", { className: "events" }, ...alert.events.map((event) => el("li", {},
-      el("span", { className: "soft" }, time(event)), ` ${joinWords(event.text, word("label", event.label), measuredText(event.measured))}`))));
+      el("span", { className: "soft" }, time(event)), ` ${joinWords(event.text, event.at_given ? say("clock_said", { time: moment(event.at_given) }) : "", word("label", event.label), measuredText(event.measured))}`))));
 }
 
 // The video of one clip; it starts a second before the event.

@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -363,7 +364,6 @@ class TestInputs:
         "camera": "north-gate",
         "line": "barrier",
         "kind": "authorisation",
-        "at": "2026-03-01T22:00:00+08:00",
     }
 
     def test_nobody_to_take_them(self, client: TestClient) -> None:
@@ -383,14 +383,22 @@ class TestInputs:
 
         app = create_app(services, site=Site(), version="1.2.3", on_input=take)
         with client_as(app, services, "integrator") as client:
-            response = client.post(f"{V1}/inputs", json=self.BODY)
+            at = datetime.now(UTC) - timedelta(hours=23)
+            response = client.post(f"{V1}/inputs", json=self.BODY | {"at": at.isoformat()})
             assert (response.status_code, response.json()) == (202, {"accepted": True})
             refused(client.post(f"{V1}/inputs", json=self.BODY | {"camera": "unknown"}), 404, "not_found")
             refused(client.post(f"{V1}/inputs", json=self.BODY | {"camera": "busy"}), 503, "unavailable")
             refused(client.post(f"{V1}/inputs", json=self.BODY | {"at": "2026-03-01T22:00:00"}), 422, "invalid_request")
             refused(client.post(f"{V1}/inputs", json=self.BODY | {"extra": 1}), 422, "invalid_request")
+            for off, kind in ((timedelta(hours=-25), "authorisation"), (timedelta(minutes=2), "arm")):
+                wrong = self.BODY | {"kind": kind, "at": (datetime.now(UTC) + off).isoformat()}
+                answer = client.post(f"{V1}/inputs", json=wrong)
+                refused(answer, 422, "invalid_request")
+                message = answer.json()["error"]["message"]
+                limits = "at: expected a moment at most 24 h ago and at most 60 s ahead"
+                assert message.startswith(f"{limits}, found {wrong['at']}")
         (message,) = taken
-        assert (message.camera, message.at.isoformat()) == ("north-gate", "2026-03-01T22:00:00+08:00")
+        assert (message.camera, message.at) == ("north-gate", at)
 
 
 def test_health_and_site(client: TestClient, desk: Desk) -> None:

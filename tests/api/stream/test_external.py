@@ -68,6 +68,10 @@ def client(services: Services) -> Iterator[TestClient]:
         yield opened
 
 
+NOON = "2026-03-01T12:00:00Z"
+UNTIMELY = "at: expected a moment at most 24 h ago and at most 60 s ahead, found "
+
+
 def send(client: TestClient, clock: Clock, kind: str, event_id: str = "1", **more: Any) -> Any:
     body = json.dumps({"kind": kind, "event_id": event_id, **more}).encode()
     return post(client, body, str(int(clock.now.timestamp())))
@@ -132,7 +136,7 @@ def test_what_comes_again_does_nothing_again(client: TestClient, clock: Clock, s
     assert (second.status_code, second.json()) == (202, first.json() | {"duplicate": True})
     other = [send(client, clock, "guard_left", "2").json() for _ in range(2)]
     assert other[1] == other[0] | {"duplicate": True} == {
-        "accepted": True, "duplicate": True, "did": "profile", "alert_id": None,
+        "accepted": True, "duplicate": True, "did": "profile", "alert_id": None, "at": NOON, "at_replaced": False,
     }  # fmt: skip
     assert sum(services.desk.counts().values()) == 1
     assert len(journal(services, "received")) == 2
@@ -203,11 +207,33 @@ def test_each_kind_does_what_the_site_file_says(client: TestClient, clock: Clock
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("at", ["2001-01-01T08:00:00+08:00", "2026-03-01T12:01:01Z", "0001-01-01T00:00:00Z"])
+def test_a_panic_button_with_a_wrong_clock_is_a_panic_button(
+    client: TestClient, clock: Clock, services: Services, at: str
+) -> None:
+    late = send(client, clock, "panic_button", "0", at="2026-02-28T12:00:01Z").json()
+    assert (late["at"], late["at_replaced"]) == ("2026-02-28T12:00:01Z", False)
+    taken = send(client, clock, "panic_button", at=at).json()
+    assert (taken["at"], taken["at_replaced"]) == (NOON, True)
+    clock.now += timedelta(hours=1)
+    assert send(client, clock, "panic_button", at=at).json() == taken | {"duplicate": True}
+    given = datetime.fromisoformat(at)
+    received = journal(services, "received")[-1]
+    assert datetime.fromisoformat(received["at"]) == clock.now - timedelta(hours=1)
+    assert datetime.fromisoformat(received["at_given"]) == given
+    client.headers["authorization"] = f"Bearer {token_for(services, 'guard')}"
+    alert = client.get(f"/api/v1/alerts/{taken['alert_id']}").json()
+    assert datetime.fromisoformat(alert["raised_at"]) == datetime.fromisoformat(NOON)
+    assert datetime.fromisoformat(alert["events"][0]["at_given"]) == given
+    shown = client.get("/api/v1/alerts").json()["items"]
+    assert [one["alert_id"] for one in shown] == [taken["alert_id"], late["alert_id"]]
+
+
 def test_what_could_not_be_done_can_be_sent_again(client: TestClient, clock: Clock, services: Services) -> None:
     assert send(client, clock, "barrier_opened").status_code == 503
     services.external.authorise = lambda *_: None
     assert send(client, clock, "barrier_opened").json() == {
-        "accepted": True, "duplicate": False, "did": "authorise", "alert_id": None,
+        "accepted": True, "duplicate": False, "did": "authorise", "alert_id": None, "at": NOON, "at_replaced": False,
     }  # fmt: skip
 
 
@@ -215,7 +241,8 @@ def test_what_could_not_be_done_can_be_sent_again(client: TestClient, clock: Clo
     ("event", "word"),
     [
         ({"kind": "flood", "event_id": "1"}, "kind: expected one that the site file names"),
-        ({"kind": "test", "event_id": "1", "at": "2026-03-01T12:02:00Z"}, "at: an event may not lie in the future."),
+        ({"kind": "test", "event_id": "1", "at": "2026-03-01T12:02:00Z"}, f"{UNTIMELY}2026-03-01T12:02:00+00:00"),
+        ({"kind": "test", "event_id": "1", "at": "2001-01-01T00:00:00Z"}, f"{UNTIMELY}2001-01-01T00:00:00+00:00"),
         ({"kind": "test", "event_id": "1", "at": "2026-03-01T12:00:00"}, "body.at:"),
         ({"kind": "test", "event_id": ""}, "body.event_id:"),
         ({"kind": "test", "event_id": "1", "camera": "gate"}, "body.camera: Extra inputs"),
