@@ -18,10 +18,11 @@ from typing import Literal
 from api.alerts import Alert
 from api.arming import Arming
 from api.desk import Desk, ExternalEvent
-from api.errors import InvalidError, NotAuthenticatedError, UnavailableError
+from api.errors import ConflictError, InvalidError, NotAuthenticatedError, UnavailableError
 from api.journal import Actor
 from api.storage import messages
 from api.storage.ledger import Ledger, Write
+from api.storage.tables_messages import ExternalEventRow
 from api.timely import check_timely, timely
 from rules.types import RuleEvent, Severity
 
@@ -124,8 +125,11 @@ class External:
 
     def take(self, source: Source, what: Happened, *, origin: str | None) -> Taken:
         """Does what the site file says. An alert whose `at` cannot be believed is raised as of now: a panic button with
-        a wrong clock is a panic button. Raises InvalidError for a kind that is not acceptable, or such a time of
-        anything else, and UnavailableError where it could not be done now: it can be sent again."""
+        a wrong clock is a panic button.
+
+        Raises InvalidError for a kind that is not acceptable, or such a time of anything else, ConflictError for an id
+        that was another event's, and UnavailableError where it could not be done now: it can be sent again.
+        """
         effect = source.events.get(what.kind)
         if effect is None:
             self._refuse(source.name, "kind", origin)
@@ -140,10 +144,7 @@ class External:
         with self._ledger.writing() as write:
             known = messages.external_event(write.session, source.name, what.event_id)
             if known is not None:
-                return Taken(
-                    known.did, True, known.at, _differs(known.at, what),  # type: ignore[arg-type] # written from one
-                    self._desk.alert_of_external_in(write, source.name, what.event_id),
-                )  # fmt: skip
+                return self._again(write, known, what)
             at = write.at if what.at is None else what.at.astimezone(UTC)
             if effect.do != "alert":
                 check_timely(at, write.at)
@@ -168,6 +169,22 @@ class External:
         if alert is not None and event is not None:
             self.on_alert(alert, event, at)
         return Taken(effect.do, False, at, replaced, None if alert is None else alert.alert_id)
+
+    def _again(self, write: Write, known: ExternalEventRow, what: Happened) -> Taken:
+        entry = messages.entry_of(write.session, known)
+        # Where retention has removed the entry, nobody knows what the text was.
+        taken, told = (known.kind, entry.note if entry is not None else what.text), (what.kind, what.text)
+        if taken != told:
+            raise ConflictError(
+                f"event_id: {what.event_id} is the id of another event that was taken before: "
+                f"expected {_shown(*taken)}, found {_shown(*told)}.",
+                {"where": "event_id", "expected": dict(zip(("kind", "text"), taken, strict=True)),
+                 "found": dict(zip(("kind", "text"), told, strict=True))},
+            )  # fmt: skip
+        return Taken(
+            known.did, True, known.at, _differs(known.at, what),  # type: ignore[arg-type] # only ever written from one
+            self._desk.alert_of_external_in(write, known.source, known.event_id),
+        )  # fmt: skip
 
     def _do(self, write: Write, effect: Effect, at: datetime, actor: Actor) -> None:
         if effect.do == "authorise":
@@ -202,6 +219,10 @@ class External:
 def signed(secret: str, timestamp: str, body: bytes) -> str:
     """The signature (hex): HMAC-SHA256 with the secret over the timestamp, a dot and the body."""
     return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _shown(kind: str, text: str | None) -> str:
+    return kind if text is None else f'{kind} with the text "{text}"'
 
 
 def _differs(at: datetime, what: Happened) -> bool:

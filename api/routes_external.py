@@ -31,7 +31,7 @@ _BODY: dict[str, Any] = {
     status_code=202,
     dependencies=[public()],
     openapi_extra=_BODY,
-    responses=documented(401, 413, 415, 422, 429, 503),
+    responses=documented(401, 409, 413, 415, 422, 429, 503),
 )
 async def post_external_event(
     request: Request,
@@ -50,7 +50,7 @@ async def post_external_event(
 ) -> ExternalEventOut:
     """Takes an event of a source that the site file names, and does what that says: raises an alert, authorises a
     passage, arms, disarms, or sets a profile. An event that comes again (same `event_id`) does nothing and is answered
-    as the first.
+    as the first; with another `kind` or `text` it is another event, and the id is refused (409).
 
     No log-in: the signature says who it is. An unknown source, a wrong signature and an old timestamp get the same 401.
     """

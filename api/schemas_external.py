@@ -20,7 +20,8 @@ class ExternalEventIn(BaseModel):
     model_config = ConfigDict(extra="forbid", title="ExternalEventIn")
 
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_Printable)] = Field(
-        description="The source's own id of it. The same id again does nothing again, and is answered as the first."
+        description="The source's own id of it. The same id again does nothing again, and is answered as the first; "
+        "with another `kind` or `text`: 409 `conflict`."
     )
     kind: Annotated[str, StringConstraints(pattern=KIND)] = Field(
         description="One that the site file names for this source.", examples=["barrier_opened", "panic_button"]

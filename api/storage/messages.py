@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from api.storage.journal_times import pieces_of
+from api.storage.tables_journal import JournalRow
 from api.storage.tables_messages import ArmingOverrideRow, ArmingRow, ExternalEventRow
 
 
@@ -44,3 +47,15 @@ def add_external_event(
     session: Session, source: str, event_id: str, kind: str, at: datetime, received_at: datetime, did: str
 ) -> None:
     session.add(ExternalEventRow(source=source, event_id=event_id, kind=kind, at=at, received_at=received_at, did=did))
+
+
+def entry_of(session: Session, event: ExternalEventRow) -> JournalRow | None:
+    """What the journal says of an event that was taken; None once retention has removed it."""
+    about = (JournalRow.subject == "external", JournalRow.subject_id == event.source, JournalRow.action == "received")
+    # Its entry has its moment: few others do.
+    for piece in pieces_of(session, event.received_at, event.received_at + timedelta(microseconds=1)):
+        numbers = JournalRow.seq.between(piece.start, piece.stop - 1)
+        for entry in session.scalars(select(JournalRow).where(numbers, *about)):
+            if json.loads(entry.body)["event_id"] == event.event_id:
+                return entry
+    return None

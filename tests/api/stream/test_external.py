@@ -142,6 +142,26 @@ def test_what_comes_again_does_nothing_again(client: TestClient, clock: Clock, s
     assert len(journal(services, "received")) == 2
 
 
+def test_the_id_of_another_event_is_refused(client: TestClient, clock: Clock, services: Services) -> None:
+    first = send(client, clock, "fire_panel", text="Hall").json()
+    clock.now += timedelta(seconds=1)
+    for kind, more in (("fire_panel", {"text": "Roof"}), ("fire_panel", {}), ("panic_button", {"text": "Hall"})):
+        answer = send(client, clock, kind, **more)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (409, "conflict")
+        assert error["details"] == {
+            "where": "event_id", "expected": {"kind": "fire_panel", "text": "Hall"},
+            "found": {"kind": kind, "text": more.get("text")},
+        }  # fmt: skip
+    assert error["message"] == (
+        'event_id: 1 is the id of another event that was taken before: expected fire_panel with the text "Hall", '
+        'found panic_button with the text "Hall".'
+    )
+    assert sum(services.desk.counts().values()) == 1
+    again = send(client, clock, "fire_panel", text="Hall", at="2026-03-01T12:00:01Z")
+    assert again.json() == first | {"duplicate": True, "at_replaced": True}, "a resent event may bear another moment"
+
+
 def test_what_joined_an_alert_names_it_when_it_comes_again(
     client: TestClient, clock: Clock, services: Services
 ) -> None:
