@@ -20,6 +20,7 @@ from api.access.authenticate import COOKIE
 from api.access.principal import Principal
 from api.access.requiring import Requires, requires
 from api.contract_examples import BODIES
+from api.contract_webhooks import told_to_webhooks
 from api.contract_words import CODES, INTRODUCTION, TAGS, codes_as_table
 from api.deprecation import Deprecated
 from api.failures import documented
@@ -85,6 +86,7 @@ def _completed(document: Document, routes: Sequence[BaseRoute]) -> Document:
     components = document.setdefault("components", {})
     components["securitySchemes"] = SCHEMES
     document["security"] = [{"token": []}]
+    document["webhooks"] = told_to_webhooks(components.setdefault("schemas", {}))
     _without_nul([schema for name, schema in components.get("schemas", {}).items() if name.endswith("In")])
     for context in iter_route_contexts(routes):
         if not isinstance(context.original_route, APIRoute) or not context.include_in_schema:
@@ -193,7 +195,7 @@ def _headers(operation: Document, schemas: Document) -> None:
             answer["content"] = {"application/json": next(iter(content.values()))}
         elif "text/event-stream" in content:
             content["text/event-stream"]["schema"] = {
-                "description": "Events with `id`, `event` and `data`, without end."
+                "description": "Events with `id`, `event` and `data` (JSON: a `StreamEntryOut`), without end."
             }
         if status >= "400" and int(status) in CODES:
             answer["description"] = f"{HTTPStatus(int(status)).phrase}: {', '.join(CODES[int(status)])}"

@@ -14,7 +14,8 @@ Programs send `Authorization: Bearer gw_...`, a token: somebody logs in and make
 which tells it once. Browsers log in with `POST /api/v1/session` and keep a cookie; what they change needs the
 header `X-CSRF-Token` with the value that `GET /api/v1/session` gives. Each operation names the permission that it
 needs (`x-permission`): `public` needs no log-in, `any` no more than that, `signed` a signature instead. Callers who
-are limited to some cameras see and do nothing about others: these answer 404, as what does not exist.
+are limited to some cameras see and do nothing about others: these answer 404, as what does not exist. An incident of
+several cameras is shown as far as they may see it, and changed only by who sees all of it (403 `partly_hidden`).
 
 ## Requests and answers
 
@@ -45,10 +46,9 @@ how long, in seconds.
 
 `GET /api/v1/stream` is a stream of Server-Sent Events (`text/event-stream`): what happened, event by event, in the
 order of the journal; its description lists the events. Each has the journal's number as `id`: after a broken
-connection send the last one as `Last-Event-ID`, and nothing is missed or comes twice. `GET /api/v1/stream/ws` is
-the same as a WebSocket, which OpenAPI cannot express: connect with the same headers and query parameters; each
-message is one JSON object with `id`, `event` and `data`. Browsers are let in by their cookie and only from a page
-of this server. Webhooks (`/api/v1/webhooks`) bring the same to you.
+connection send the last one as `Last-Event-ID`, and nothing is missed or comes twice. `/api/v1/stream/ws` is the
+same as a WebSocket, which OpenAPI cannot express: it is described there, too. Webhooks (`/api/v1/webhooks`) bring the
+same to you: the part `webhooks` of this document says what they are sent, and how to tell that it is genuine.
 
 ## Change
 

@@ -16,8 +16,9 @@ from api.access.principal import Principal
 from api.access.requiring import Requires, requires
 from api.errors import DeskError, UnavailableError
 from api.failures import documented
+from api.outbox import ACTIONS
 from api.schemas import Name
-from api.stream import EndedError, Feed, Reader, Rendered, ResetError, StreamedSubject, Wanted
+from api.stream import STREAMED, EndedError, Feed, Reader, Rendered, ResetError, StreamedSubject, Wanted
 from api.streamed import Streamed
 from rules.types import Severity
 
@@ -38,13 +39,25 @@ Everything that happens to alerts, incidents, arming and external events, as it 
 
 `id` is the number of the journal's entry, `event` is `<subject>.<action>` (such as `alert.raised`), `data` is JSON:
 `seq`, `at`, `actor` {`kind`, `name`}, `subject`, `subject_id`, `action`, `version`, `camera`, `reason`, `note`,
-`details` (of arming and external events) and `alert`: the alert as it is now (an `AlertOut`), or null.
+`details` (of arming and external events) and `alert`: the alert as it is now (an `AlertOut`), or null; the schema is
+`StreamEntryOut`. The events are EVENTS; more may be added: pass over what you do not know.
 
 Send the last `id` back as `Last-Event-ID` (browsers do) and the stream goes on behind it: nothing is missed, nothing
 comes twice. Without one it begins with now. The first event is `hello` (`seq`: the stream goes on behind this entry;
 `head`: the newest). `reset` says that the journal no longer holds what followed (`reason` is `removed`) or never held
 that entry (`unknown`): load the lists anew, the stream goes on behind its `seq`. `bye` says why the server ends it
-(`reason` is `access` or `stopping`). Comments come every 15 s."""
+(`reason` is `access` or `stopping`). After 15 s without news there is a comment (`: heartbeat`) with an `id`: it moves
+your place on past what was not for you. `retry` says how long to wait before connecting again, in ms.
+
+**As a WebSocket**: `GET /api/v1/stream/ws` (`ws://`, under TLS `wss://`), with the same query parameters. Say who you
+are by `Authorization: Bearer gw_...`; where you cannot set headers, by the first message, `{"token": "gw_..."}`,
+within 10 s. Browsers are let in by their cookie, from a page of this server only. Each message is one JSON object,
+`{"id": 42, "event": "alert.raised", "data": {...}}`, with the events of the stream; heartbeats have the event
+`heartbeat` and `data` null. Go on after a break with `last_event_id`. You have nothing more to send. It closes with
+4000 plus the HTTP status of what was wrong (4401: the token is not valid, or may no longer listen; 4403: the
+permission is missing; 4408: no token came in time; 4429: too many streams; 4503: unavailable), or with 1001 where the
+server stops. Unknown or wrong parameters and pages of another origin are refused before the connection is made (422,
+403).""".replace("EVENTS", ", ".join(f"`{subject}.{action}`" for subject in STREAMED for action in ACTIONS[subject]))
 
 
 @router.get(

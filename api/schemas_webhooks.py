@@ -39,7 +39,7 @@ Cameras = Annotated[
         min_length=1,
         max_length=1000,
         description="Only what concerns these cameras; null: everything that the caller may see, also what concerns "
-        "no camera, such as incidents.",
+        "no camera. Of an incident of several cameras a webhook is told the part that it may know of.",
     ),
 ]
 
