@@ -47,6 +47,7 @@ def _as_found(row: AlertRow) -> dict[str, Any]:
         "reason": row.reason,
         "note": row.note,
         "media": row.media,
+        "media_note": row.media_note,
         "evidence": evidence(alert),
         "changes": [change_json(change) for change in row.changes],
     }

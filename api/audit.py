@@ -129,6 +129,7 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
         findings, last_seq=chain.seq, incidents=rows.incident_ids(connection), facets=rows.facets(connection)
     )
     _alerts(connection, alerts, findings)
+    _spans(connection, alerts, findings)
     check_incidents(rows.incident_rows(connection), rows.entries_of_incidents(connection), findings)
     _counts(connection, findings)
     for what, name in rows.doubled(connection, people=_has_all_tables(connection)):
@@ -152,13 +153,17 @@ def _unchecked(trust: Trust) -> list[str]:
 
 
 def _heads(connection: Connection, findings: Findings) -> Iterator[KeptHead]:
-    for row in rows.signed_heads(connection):
+    last = 0
+    for row in rows.signed_heads(connection):  # Gatewatch takes the last row for the newest head.
         try:
             head = SignedHead.from_json({**row, "public_key": ""})
         except InvalidError:
             findings.add("head_forged", f"row {row['id']} of the signed heads holds none", None)
             continue
-        yield KeptHead(head, "the database", in_database=True)
+        if head.seq < last:
+            findings.add("head_changed", f"the row of the head signed at entry {head.seq} was moved", head.seq)
+        last = head.seq
+        yield KeptHead(head, "the database", in_database=True, why=row["why"])
 
 
 def _turns(connection: Connection, chain: Chain, findings: Findings) -> None:
@@ -255,6 +260,19 @@ def _tables(connection: Connection, trust: Trust, findings: Findings, *, whole: 
     if not check_arming(*rows.arming_rows(connection), about_arming, findings, whole=whole):
         untold.append("all of arming: the entries about it were removed by retention")
     return untold
+
+
+def _spans(connection: Connection, audit: AlertAudit, findings: Findings) -> None:
+    """Lists of a time leave alerts out where a facet says that none of its alerts is as long as one of them is."""
+    kept = rows.facet_spans(connection)
+    for facet, needed in sorted(audit.spans.items(), key=str):
+        for what, have, want in zip(("before", "after"), kept.get(facet, (None, None)), needed, strict=True):
+            if not isinstance(have, int | float) or not have >= want - 0.001:
+                findings.add(
+                    "span_changed",
+                    f"lists of a time look {shown(have)} s {what} it for alerts of facet {facet}: {want:.3f} s are "
+                    "needed to find them all",
+                )
 
 
 def _has_all_tables(connection: Connection) -> bool:

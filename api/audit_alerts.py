@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from api.audit_chain import ACTION, ACTOR, AT, KIND, NOTE, REASON, SEQ, VERSION, Findings, Raw, body_of
-from api.audit_values import json_value, mapping, shown
+from api.audit_values import json_value, mapping, shown, user_of
 from api.journal import canonical
 from api.lifecycle import ACTIONS, VERDICT_OF
+from api.records import NO_CAMERA
 from api.storage.facets import folded
 
 FACTS = ("alert_id", "camera", "rule", "kind", "zone", "line")
+CLIP = ("clip", "clip_original", "clip_from_s", "clip_to_s", "clip_shortfall_s")
+UNTOLD = object()
 HANDLING = frozenset(ACTIONS)
 Row = Mapping[str, Any]
 
@@ -30,10 +34,14 @@ class Replay:
         told = mapping(body.get("alert"))
         self.first = told
         self.latest = told
-        self.digests: dict[str, Any] = dict(mapping(body.get("events_sha256")))
+        self.events: dict[str, list[tuple[Any, Any]]] = {}
+        """Their digests and runs (None: untold) by id; ids count per run, and an alert may have events of several."""
+        self._events_of(body, None if adopt[ACTION] == "adopted" else body.get("event_run", body.get("run")))
         self.snapshot: Any = told.get("snapshot")
         self.clips: Any = [] if told.get("clip") is None else None
-        self.media: Any = "pending"
+        camera = told.get("camera")
+        self.media: Any = "pending" if camera else "missing"
+        self.media_note: Any = None if camera else NO_CAMERA
         self.changes: Any = []
         self.notes: list[Any] = [adopt[NOTE]]
         state = {
@@ -50,8 +58,8 @@ class Replay:
             self.changes = body.get("changes")
             before = self.changes if isinstance(self.changes, list) else []
             self.notes = [mapping(change).get("note") for change in before]
-            self.media = body.get("media")
             self._evidence(mapping(body.get("evidence")))
+            self.media, self.media_note = body.get("media"), body.get("media_note", UNTOLD)
         self.state: dict[str, Any] = state
         self.newest = adopt[SEQ]
 
@@ -63,25 +71,31 @@ class Replay:
             state["version"] = entry[VERSION]
         if action == "joined":
             self.latest = mapping(body.get("alert"))
-            self.digests |= mapping(body.get("events_sha256"))
+            self._events_of(body, body.get("event_run"))
         elif action == "evidence":
             self._evidence(body)
         elif action == "evidence_missing":
-            self.media = "missing"
+            self.media, self.media_note = "missing", body.get("why")
         elif action in ("merged", "unmerged"):
             state["incident_id"] = body.get("incident_id") if action == "merged" else None
         elif action in HANDLING:
             self._handled(entry, action, body)
 
+    def _events_of(self, body: Row, run: Any) -> None:
+        for event_id, digest in mapping(body.get("events_sha256")).items():
+            self.events.setdefault(event_id, []).append((digest, run))
+
     def _evidence(self, body: Row) -> None:
         self.snapshot, self.clips = body.get("snapshot"), body.get("clips")
-        # A snapshot alone leaves open whether a clip will come.
-        self.media = "ready" if self.clips else self.media
+        if self.clips:
+            self.media, self.media_note = "ready", None
+        elif self.media != "missing":
+            self.media = "pending"  # A snapshot alone leaves open whether a clip will come.
 
     def _handled(self, entry: Raw, action: str, body: Row) -> None:
         state, at = self.state, entry[AT]
         name = str(entry[ACTOR])
-        by = _user(name) if entry[KIND] == "token" else name
+        by = user_of(name) if entry[KIND] == "token" else name
         if state["seen_at"] is None:
             state |= {"seen_at": at, "seen_by": by}
         if action in ("seen", "note"):
@@ -109,6 +123,8 @@ class AlertAudit:
         self._incidents = incidents
         self._facets = facets
         self.count = 0
+        self.spans: dict[Any, list[float]] = {}
+        """By facet: the longest that an alert began before its `sort_at` and went on after it, in seconds."""
 
     def check(
         self,
@@ -142,8 +158,9 @@ class AlertAudit:
             *_pointer(row, replay),
             *self._incident(row, replay),
             *self._facet(row),
-            *_facts(row, replay, events),
+            *self._span(row),
             *_events(replay, events),
+            *_facts(row, replay, events),
             *_evidence_of(row, replay, clips),
             *_changes(replay, changes),
             *_notes(row, replay, notes),
@@ -166,6 +183,18 @@ class AlertAudit:
         if have != want:
             yield f"lists find it as {shown(have)}"
 
+    def _span(self, row: Row) -> Iterable[str]:
+        # Lists of a time look that far around it.
+        try:
+            middle = datetime.fromisoformat(row["sort_at"])
+            began, ended = (datetime.fromisoformat(row[name] or row["sort_at"]) for name in ("started_at", "ended_at"))
+            before_s, after_s = (middle - began).total_seconds(), (ended - middle).total_seconds()
+        except (TypeError, ValueError):
+            yield "one of its moments is none"
+            return
+        longest = self.spans.setdefault(row["facet_seq"], [0.0, 0.0])
+        longest[0], longest[1] = max(longest[0], before_s), max(longest[1], after_s)
+
 
 def _state(row: Row, replay: Replay) -> Iterable[tuple[str, Any, Any]]:
     for name, want in replay.state.items():
@@ -175,7 +204,7 @@ def _state(row: Row, replay: Replay) -> Iterable[tuple[str, Any, Any]]:
         if name == "drill":
             have, want = bool(have), bool(want)
         elif name.endswith("_by") and isinstance(have, str):
-            have = _user(have)
+            have = user_of(have)
         yield name, have, want
 
 
@@ -212,41 +241,64 @@ def _facts(row: Row, replay: Replay, events: Sequence[Row]) -> Iterable[str]:
     for name, have in (("label", row["label"]), ("measured", json_value(row["measured"]))):
         if have != opening.get(name):
             yield f"{name} is {shown(have)} instead of {shown(opening.get(name))}"
+    raised_s = mapping(opening.get("media_time_s")).get("raised")
+    if _rounded(row["first_raised_s"]) != _rounded(raised_s):
+        yield f"first_raised_s is {shown(row['first_raised_s'])} instead of {shown(raised_s)}"
     if _ms(row["first_raised_at"]) != opening.get("raised_at"):
         yield f"first_raised_at is {shown(row['first_raised_at'])} instead of {shown(opening.get('raised_at'))}"
 
 
 def _events(replay: Replay, events: Sequence[Row]) -> Iterable[str]:
-    held = [event["event_id"] for event in events]
+    left = {event_id: list(told) for event_id, told in replay.events.items()}
     for event in events:
-        body = json_value(event["body"])
-        want = replay.digests.get(str(event["event_id"]))
-        if want is None:
-            yield f"event {shown(event['event_id'])} was never raised"
-        elif _digest(body) != want or mapping(body).get("id") != event["event_id"]:
-            yield f"event {shown(event['event_id'])} was changed"
-        elif _ms(event["raised_at"]) != body.get("raised_at"):
-            yield f"event {shown(event['event_id'])} is said to have been raised at {shown(event['raised_at'])}"
-    if len(set(held)) != len(held):
-        yield "one of its events is there more than once"
-    for event_id in replay.digests:
-        if event_id not in held:
+        event_id, body = event["event_id"], json_value(event["body"])
+        told = left.get(str(event_id))
+        if told is None:
+            yield f"event {shown(event_id)} was never raised"
+        elif not told:
+            yield f"event {shown(event_id)} is there more than once"
+        else:
+            digest = _digest(body)
+            mine = next((one for one in told if one[0] == digest), None)
+            told.remove(mine or told[0])
+            if mine is None or mapping(body).get("id") != event_id:
+                yield f"event {shown(event_id)} was changed"
+            else:
+                yield from _event(event, body, mine[1])
+    for event_id, told in left.items():
+        if told:
             yield f"event {shown(event_id)} is missing"
+
+
+def _event(event: Row, body: Row, run: Any) -> Iterable[str]:
+    subject = f"event {shown(event['event_id'])}"
+    if _ms(event["raised_at"]) != body.get("raised_at"):
+        yield f"{subject} is said to have been raised at {shown(event['raised_at'])}"
+    raised_s = mapping(body.get("media_time_s")).get("raised")
+    if _rounded(event["raised_s"]) != _rounded(raised_s):
+        yield f"{subject} is said to have been raised at {shown(event['raised_s'])} s of its run"
+    if run is not None and event["run"] != run:
+        yield f"{subject} is said to be of run {shown(event['run'])}"
 
 
 def _evidence_of(row: Row, replay: Replay, clips: Sequence[Row]) -> Iterable[str]:
     if row["snapshot"] != replay.snapshot:
         yield f"snapshot is {shown(row['snapshot'])} instead of {shown(replay.snapshot)}"
     if replay.clips is not None:
-        held = [(clip["path"], clip["original"], _rounded(clip["from_s"]), _rounded(clip["to_s"])) for clip in clips]
+        held = [
+            (clip["path"], clip["original"], *(_rounded(clip[name]) for name in ("from_s", "to_s", "shortfall_s")))
+            for clip in clips
+        ]
         told = [
-            (clip.get("clip"), clip.get("clip_original"), clip.get("clip_from_s"), clip.get("clip_to_s"))
+            tuple(clip.get(name) for name in CLIP)
             for clip in map(mapping, replay.clips if isinstance(replay.clips, list) else [])
         ]
         if held != told:
             yield f"its clips are {shown([clip[0] for clip in held])} instead of {shown([clip[0] for clip in told])}"
-    if replay.media == "ready" and row["media"] != "ready":
-        yield f"media is {shown(row['media'])} instead of ready"
+    if row["media"] != replay.media and (replay.media, row["media"]) != ("pending", "missing"):
+        yield f"media is {shown(row['media'])} instead of {shown(replay.media)}"
+    if replay.media_note is not UNTOLD and row["media_note"] != replay.media_note:
+        yield f"media_note is {shown(row['media_note'])} instead of {shown(replay.media_note)}"
 
 
 def _changes(replay: Replay, changes: Sequence[Row]) -> Iterable[str]:
@@ -267,11 +319,6 @@ def _digest(body: Any) -> str | None:
         return hashlib.sha256(canonical(body).encode()).hexdigest()
     except (TypeError, ValueError):
         return None
-
-
-def _user(name: str) -> str:
-    """A token acts for its user; names of users have no slash."""
-    return name.partition("/")[0]
 
 
 def _ms(text: Any) -> Any:

@@ -69,6 +69,8 @@ class KeptHead:
     head: SignedHead
     where: str
     in_database: bool = False
+    why: str | None = None
+    """As its row says; None elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,9 @@ class Chain:
         mine = next((kept for kept in waiting if kept.head.signature == head.signature), None)
         if mine is not None:
             waiting.remove(mine)
+            if (mine.head.key_id, mine.why) != (head.key_id, body.get("why")):
+                what = f"the row of the head signed at entry {head.seq} was changed"
+                self.findings.add("head_changed", what, head.seq, "journal")
         else:
             self.findings.add("head_missing", f"the head signed at entry {head.seq} is missing", head.seq, "journal")
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from api.audit_chain import ACTION, AT, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
+from api.audit_chain import ACTION, ACTOR, AT, SEQ, SUBJECT_ID, VERSION, Findings, Raw, body_of
+from api.audit_values import shown, user_of
+
+_OPEN = {"closed_at": None, "closed_by": None}
 
 
 def check_incidents(rows: Sequence[Mapping[str, Any]], entries: Iterable[Raw], findings: Findings) -> None:
@@ -23,7 +26,12 @@ def check_incidents(rows: Sequence[Mapping[str, Any]], entries: Iterable[Raw], f
                 message = f"{subject} was taken away: entry {told[0][SEQ]} still speaks of it"
                 findings.add("incident_missing", message, told[0][SEQ], subject)
             continue
-        wrong = [f"{name} is {row[name]} instead of {want}" for name, want in _replay(told) if row[name] != want]
+        have = {**row, "created_by": user_of(row["created_by"]), "closed_by": user_of(row["closed_by"])}
+        wrong = [
+            f"{name} is {shown(row[name])} instead of {shown(want)}"
+            for name, want in _replay(told)
+            if have[name] != want
+        ]
         if wrong:
             findings.add("incident_changed", f"{subject}: {'; '.join(wrong)}", told[-1][SEQ], subject)
     for incident_id in held:
@@ -34,7 +42,7 @@ def check_incidents(rows: Sequence[Mapping[str, Any]], entries: Iterable[Raw], f
 def _replay(told: Sequence[Raw]) -> Iterable[tuple[str, Any]]:
     state: dict[str, Any] = {
         "title": body_of(told[0]).get("title"), "state": "open", "version": told[0][VERSION],
-        "created_at": told[0][AT], "closed_at": None,
+        "created_at": told[0][AT], "created_by": user_of(told[0][ACTOR]), "closed_at": None, "closed_by": None,
     }  # fmt: skip
     for entry in told[1:]:
         body = body_of(entry)
@@ -42,5 +50,6 @@ def _replay(told: Sequence[Raw]) -> Iterable[tuple[str, Any]]:
         state["title"] = body.get("title", state["title"])
         if body.get("state") in ("open", "closed"):
             state["state"] = body["state"]
-            state["closed_at"] = entry[AT] if body["state"] == "closed" else None
+            closed = body["state"] == "closed"
+            state |= {"closed_at": entry[AT], "closed_by": user_of(entry[ACTOR])} if closed else _OPEN
     return state.items()

@@ -28,3 +28,8 @@ def shown(value: Any) -> str:
     """The value on one line of a terminal."""
     text = "none" if value is None else str(value)
     return "".join(letter if letter.isprintable() else "?" for letter in text[:120])
+
+
+def user_of(name: Any) -> Any:
+    """Who acts: a token acts for its user, and names of users have no slash."""
+    return name.partition("/")[0] if isinstance(name, str) else name

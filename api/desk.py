@@ -19,7 +19,7 @@ from api.importing import read_reanalysis
 from api.journal import SYSTEM, Actor, canonical
 from api.lifecycle import VERDICT_OF, Action, Step, act
 from api.reasons import Reasons, reasons_of
-from api.records import Filters, ListPage, Position, Record
+from api.records import NO_CAMERA, Filters, ListPage, Position, Record
 from api.response_times import MAX_ALERTS, Grouping, Summary, summarised
 from api.storage import listing, store
 from api.storage.ledger import Ledger, Write
@@ -147,12 +147,14 @@ class Desk:
             row = store.add(session, opened(event, run, drill=drill), body, write.at)
             action = "raised"
             if not event.camera:
-                row.media, row.media_note = "missing", "It concerns no camera."
+                row.media, row.media_note = "missing", NO_CAMERA
         store.add_event(row, run, body, event.raised_s, event.raised_at)
         alert = store.alert_of(row)
         # What the source said is a note of the alert, so that the search finds it; what joins says the same.
         said = body.get("text") if action == "raised" else None
-        note_alert(write, row, actor, action, facts(alert, [body]), note=said)
+        # A later event may come from another run than the alert's.
+        told = facts(alert, [body]) | {"event_run": run}
+        note_alert(write, row, actor, action, told, note=said)
         return alert
 
     def attach_media(self, alert_id: str, *, snapshot: str | None = None, clips: Sequence[Clip] | None = None) -> None:

@@ -15,6 +15,8 @@ from api.errors import InvalidError
 from rules.types import Severity
 
 MediaState = Literal["pending", "ready", "missing"]
+NO_CAMERA = "It concerns no camera."
+"""Why no clip will come, of an alert from outside."""
 
 
 @dataclass(frozen=True, slots=True)

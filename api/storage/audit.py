@@ -204,6 +204,13 @@ def facets(connection: Connection) -> dict[int, Row]:
     return {found[0]: tuple(found[1:]) for found in connection.execute(wanted)}
 
 
+def facet_spans(connection: Connection) -> dict[Any, tuple[Any, Any]]:
+    """(before_s, after_s) by number: see `AlertFacetRow`."""
+    row = AlertFacetRow
+    wanted = select(*_raw(connection, (row.seq, row.before_s, row.after_s)))
+    return {found[0]: (found[1], found[2]) for found in connection.execute(wanted)}
+
+
 def _raw(connection: Connection, columns: Sequence[Any]) -> list[ColumnElement[Any]]:
     """The columns without what would turn values into types that they might not be of."""
     if connection.dialect.name == "sqlite":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from api.storage.ledger import entries_after
 from tests.api.databases import KIND, fresh
 from tests.api.journal.lives import GUARD, audit_of, live, raw, reopened, sql
 from tests.api.kit import token_for
+from tests.api.scenes import make_event
 from tests.api.webhooks.kit import ADMIN, WANG, quick
 
 PLAN = ArmingPlan(rules={"north-gate": (ArmedRule("lawn-loitering", "lawn"),)})
@@ -69,6 +71,21 @@ ATTACKS = [
     ("UPDATE arming_override SET armed = (1 = 1)", "arming_changed", "is armed instead of disarmed"),
     ("INSERT INTO journal_turn (seq, at, previous_at) VALUES (3, '2020-01-01 00:00:00.000000', "
      "'2020-01-02 00:00:00.000000')", "turn_changed", "entry 3: whether the clock was set back"),
+    ("UPDATE alert_facet SET after_s = -1e9, before_s = -1e9", "span_changed", "lists of a time look -1000000000.0 s"),
+    ("UPDATE incident SET created_by = 'li'", "incident_changed", "created_by is li instead of wang"),
+    ("UPDATE incident SET closed_by = 'li'", "incident_changed", "closed_by is li instead of wang"),
+    ("UPDATE incident SET created_at = '2020-01-01 00:00:00.000000'", "incident_changed", "created_at is 2020"),
+    ("UPDATE alert SET first_raised_s = first_raised_s + 20", "alert_changed", "first_raised_s is"),
+    ("UPDATE alert SET media_note = 'gone' WHERE media = 'missing'", "alert_changed", "media_note is gone instead of"),
+    ("UPDATE alert SET media_note = 'gone' WHERE media = 'ready'", "alert_changed", "gone instead of none"),
+    ("UPDATE alert SET media = 'pending' WHERE media = 'missing'", "alert_changed", "media is pending instead of"),
+    ("UPDATE alert SET media = 'ready' WHERE media = 'missing'", "alert_changed", "media is ready instead of missing"),
+    ("UPDATE clip SET shortfall_s = 3", "alert_changed", "its clips are"),
+    ("UPDATE event SET raised_s = raised_s + 60", "alert_changed", "s of its run"),
+    ("UPDATE event SET run = 'other'", "alert_changed", "is said to be of run other"),
+    ("UPDATE signed_head SET why = 'other'", "head_changed", "the row of the head signed at entry 9 was changed"),
+    ("UPDATE signed_head SET key_id = 'other'", "head_changed", "was changed"),
+    ("UPDATE signed_head SET id = 99 WHERE id = (SELECT min(id) FROM signed_head)", "head_changed", "was moved"),
     ("UPDATE alert_note SET folded = 'nothing'", "alert_changed", "the search finds it by other notes"),
     ("DELETE FROM alert_note", "alert_changed", "the search finds it by other notes"),
     ("UPDATE alert_note SET sort_at = '2020-01-01 00:00:00.000000' WHERE number = 1", "alert_changed", "the search"),
@@ -77,6 +94,7 @@ ATTACKS = [
 
 def live_on(services: Services) -> None:
     live(services)
+    services.heads.sign("asked")
     services.desk.act("alert.north-gate.lawn-loitering.000001", "note", note="ÜBER the fence", actor=GUARD)
     token_for(services, "guard", ["north-gate"])
     (token,) = services.accounts.tokens.list(None)
@@ -143,6 +161,19 @@ def test_a_row_that_hides_another(lived: tuple[str, Path], table: str, part: str
         report = audit_within(connection, Trust(SiteKeys.load(lived[1] / KEY_FILE)))
         undo.rollback()
     assert any(f.what == "doubled" and part in f.message for f in report.findings), report.findings
+
+
+def test_an_alert_with_events_of_two_runs_that_count_alike_is_intact(database: str, media: Path) -> None:
+    with reopened(database, media) as services:
+        first = services.desk.take(make_event(1, 1000.0), run="one")
+        again = services.desk.take(replace(make_event(1, 1005.0), label="car"), run="two")
+        assert again.alert_id == first.alert_id
+    report = audit_of(database, media)
+    assert report.intact, report.findings
+    with raw(database) as connection:
+        sql(connection, "UPDATE event SET run = 'three' WHERE run = 'two'")
+    (finding,) = audit_of(database, media).findings
+    assert "is said to be of run three" in finding.message
 
 
 def test_a_password_that_is_hashed_anew_at_a_log_in_is_vouched_for(database: str, media: Path) -> None:
