@@ -30,7 +30,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "export_journal": {"after": 0},
     "log_in": {"user": "li.na", "password": "correct horse battery staple"},
     "choose_password": {"current_password": "the one that was given", "new_password": "one that only I know"},
-    "create_user": {"user": "li.na", "display_name": "李娜", "role": "guard", "cameras": ["north-gate", "lobby"]},
+    "create_user": {"user": "li.na", "display_name": "李娜", "role": "guard", "cameras": ["north-gate"]},
     "change_user": {"version": 1, "role": "supervisor", "cameras": None},
     "reset_password": _NOTHING,
     "unlock_user": _NOTHING,

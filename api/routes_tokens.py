@@ -12,6 +12,7 @@ from api.errors import ForbiddenError
 from api.failures import documented
 from api.routes_session import accounts_of
 from api.schemas_people import TokenIn, TokenListOut, TokenWithSecretOut, token_out
+from api.site_cameras import check_cameras
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
@@ -44,6 +45,8 @@ def create_token(request: Request, response: Response, body: TokenIn, principal:
     into wrong hands cannot make others."""
     if principal.kind != "user":
         raise ForbiddenError("A token cannot make tokens: log in.", code="session_required")
+    if principal.cameras is None:  # Whoever is limited gets none but their own, and learns of no others.
+        check_cameras(request.app, body.cameras)
     token, shown = accounts_of(request).tokens.create(
         principal.user, body.name, permissions=body.permissions, cameras=body.cameras, expires_at=body.expires_at,
         actor=actor_of(request, principal),

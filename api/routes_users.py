@@ -22,6 +22,7 @@ from api.schemas_people import (
     UserWithPasswordOut,
     user_out,
 )
+from api.site_cameras import check_cameras
 from api.versions import IfMatch, etag, expected_version
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -49,7 +50,9 @@ def list_users(
 
 @router.post("", operation_id="create_user", status_code=201, responses=documented(401, 409, 413, 415, 422, 429, 503))
 def create_user(request: Request, response: Response, body: UserIn, principal: Writer) -> UserWithPasswordOut:
-    """Makes a user and a one-time password, which this answer shows and nothing keeps."""
+    """Makes a user and a one-time password, which this answer shows and nothing keeps. A camera that the running site
+    does not have, and of which there are no alerts, is refused."""
+    check_cameras(request.app, body.cameras)
     user, password = accounts_of(request).users.create(
         body.user, body.role, display_name=body.display_name, cameras=body.cameras, actor=actor_of(request, principal)
     )
@@ -68,11 +71,13 @@ def change_user(
     if_match: IfMatch = None,
 ) -> UserOut:  # fmt: skip
     """Changes a user; what that takes away is gone at once, for sessions and tokens too. Disabling ends the sessions.
-    Nobody changes their own role, and the last administrator stays one."""
+    Nobody changes their own role, and the last administrator stays one. Cameras are refused as in `POST /users`."""
     given = body.model_fields_set
     for field in ("display_name", "role", "disabled"):
         if field in given and getattr(body, field) is None:
             raise InvalidError(f"{field}: expected a value, found null.", {"where": field})
+    if body.cameras:
+        check_cameras(request.app, body.cameras, kept=accounts_of(request).users.get(user).cameras)
     change = UserChange(
         display_name=UNSET if body.display_name is None else body.display_name,
         role=UNSET if body.role is None else body.role,

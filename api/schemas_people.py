@@ -127,7 +127,9 @@ class TokenIn(_In):
     permissions: list[Permission] = Field(
         min_length=1, max_length=64, description="Some of what the caller's own role may do."
     )
-    cameras: Cameras = None
+    cameras: Annotated[list[Name] | None, Field(max_length=1000)] = Field(
+        default=None, description="Some of the caller's own; null or left out: all that the caller sees now."
+    )
     expires_at: Moment = Field(description="Within 366 days.")
 
 

@@ -68,8 +68,11 @@ class Tokens:
         actor: Actor,
         cameras: Sequence[str] | None = None,
     ) -> tuple[Token, str]:
-        """The token, and what its bearer shows. Raises NotFoundError, InvalidError, ForbiddenError for more than the
-        owner may do or see, ConflictError where there are too many."""
+        """The token, and what its bearer shows; without `cameras` it gets its owner's as they are now.
+
+        Raises NotFoundError, InvalidError, ForbiddenError for more than the owner may do or see, ConflictError where
+        there are too many.
+        """
         wanted = frozenset(permissions)
         with self._ledger.writing() as write:
             row = people.user_named(write.session, owner)
@@ -77,13 +80,13 @@ class Tokens:
                 raise NotFoundError("There is no such user.", {"user": owner[:64]})
             user = user_of(row)
             own_cameras = None if user.cameras is None else frozenset(user.cameras)
-            scope = scope_of(cameras)
+            scope = scope_of(user.cameras if cameras is None else cameras)
             own = permissions_of(user.role, cameras=None if scope is None else frozenset(scope))
             if not wanted or wanted - own:
                 raise ForbiddenError(
                     "A token gets some of what its owner may do, no more.", {"not_to_be_had": sorted(wanted - own)}
                 )
-            if own_cameras is not None and (scope is None or not own_cameras.issuperset(scope)):
+            if own_cameras is not None and not own_cameras.issuperset(scope or ()):
                 raise ForbiddenError("A token sees cameras that its owner sees, no more.", {"where": "cameras"})
             if not write.at < expires_at <= write.at + LONGEST:
                 raise InvalidError(f"A token ends after now and within {LONGEST.days} days.", {"where": "expires_at"})

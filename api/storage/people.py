@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
+from api.storage.tables import AlertCountRow, AlertFacetRow
 from api.storage.tables_access import SessionRow, TokenRow, UserRow
 
 
@@ -68,3 +70,9 @@ def living_tokens(session: Session, user_seq: int, now: datetime) -> int:
     wanted = select(func.count()).select_from(TokenRow)
     wanted = wanted.where(TokenRow.user_seq == user_seq, TokenRow.revoked_at.is_(None), TokenRow.expires_at > now)
     return session.scalar(wanted) or 0
+
+
+def cameras_with_alerts(session: Session, names: Collection[str]) -> set[str]:
+    """Those of these cameras of which there are alerts."""
+    counted = select(AlertFacetRow.camera).join(AlertCountRow, AlertCountRow.facet_seq == AlertFacetRow.seq)
+    return set(session.scalars(counted.where(AlertFacetRow.camera.in_(sorted(names)), AlertCountRow.number > 0)))
