@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, WebSocket
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
@@ -54,6 +54,16 @@ def failure(
 
 def answer_of(error: DeskError) -> JSONResponse:
     return failure(error.status, error.code, str(error), error.details, _headers_of(error))
+
+
+def _answer_of_validation(error: ValidationException) -> JSONResponse:
+    problems = [
+        {"where": [str(part) for part in problem["loc"]], "message": problem["msg"], "type": problem["type"]}
+        for problem in error.errors()
+    ]
+    first = problems[0]
+    message = f"{'.'.join(first['where'])}: {first['message']}."
+    return failure(422, "invalid_request", message, {"problems": problems})
 
 
 def _headers_of(error: DeskError) -> dict[str, str]:
@@ -120,13 +130,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_validation(request: Request, error: RequestValidationError) -> JSONResponse:
         await guard_first(request)
-        problems = [
-            {"where": [str(part) for part in problem["loc"]], "message": problem["msg"], "type": problem["type"]}
-            for problem in error.errors()
-        ]
-        first = problems[0]
-        message = f"{'.'.join(first['where'])}: {first['message']}."
-        return failure(422, "invalid_request", message, {"problems": problems})
+        return _answer_of_validation(error)
+
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def of_handshake(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
+        await _end(socket, _answer_of_validation(error))
 
     @app.exception_handler(Exception)
     def of_anything(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - it is logged by the server

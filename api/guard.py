@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.failures import SECURITY_HEADERS, failure
@@ -28,24 +29,26 @@ class Guard:
         self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._handshake(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")  # People and alerts are for nobody's disk.
             await send(message)
 
+        if scope["type"] == "websocket":
+            await self._handshake(scope, receive, send_with_headers)
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         refusal = self._refusal(scope)
         if refusal is None and scope["method"] not in _SAFE:
-            body = await _body(receive)
+            try:
+                body = await _body(receive)
+            except ClientDisconnect:
+                return  # Half of what was meant is nothing to act on, and nobody waits for an answer.
             if body is None:
                 refusal = failure(
                     413, "content_too_large", f"A request body has at most {MAX_BODY_BYTES} bytes.",
@@ -102,12 +105,12 @@ def _without_port(host: str) -> str:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None where it is too long."""
+    """The whole body, or None where it is too long. Raises ClientDisconnect where it does not come to its end."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
+            raise ClientDisconnect
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             return None

@@ -33,6 +33,7 @@ from api.guard import LOCAL_HOSTS
 from api.retention import Retention
 from api.services import Services, open_services
 from api.streamed import end_streams
+from gatewatch.connections import Door, allow_many_files, room_for
 from gatewatch.errors import FrontError, OutputError
 from gatewatch.heap import settled
 from gatewatch.live_api import add_live_routes
@@ -43,6 +44,7 @@ from gatewatch.live_supervisor import Supervisor
 from gatewatch.live_words import say
 from gatewatch.live_worker import Setup
 from gatewatch.log import Level
+from gatewatch.protocols import config_of
 from gatewatch.site import Site
 from gatewatch.transport import PLAIN, Transport, days_left
 from gatewatch.version import version
@@ -52,9 +54,6 @@ DATABASE = "gatewatch.db"
 LOCK = ".gatewatch.lock"
 PORT = 8470
 ANY_HOST = ("0.0.0.0", "::")
-CONNECTIONS_END_S = 3
-SAID_BYTES = 16 * 1024
-"""Of one message of a WebSocket's client, which has nothing to say but a token."""
 FORCED = 130
 CERT_DAYS = 14
 """A certificate that ends sooner is spoken of at the start."""
@@ -85,7 +84,9 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
     language = site.language
     with ExitStack() as stack:
         stack.enter_context(only_one_on(options.data))
-        sock = stack.enter_context(contextlib.closing(listening(options.host, options.port)))
+        room = room_for(allow_many_files())
+        sock = Door(listening(options.host, options.port), room, options.transport.proxies)
+        stack.enter_context(contextlib.closing(sock))
         services = stack.enter_context(_services(site, options))
         services.ledger.run_alone()
         services.webhooks.start()
@@ -102,7 +103,7 @@ def run_site(site: Site, options: RunOptions, *, say_line: Callable[[str], None]
             services, site=site, version=version(), on_input=live.on_input, camera_count=board.camera_count,
             oidc=options.oidc, allowed_hosts=_hosts(options),
         )  # fmt: skip
-        add_live_routes(app, board, live.view)
+        add_live_routes(app, board, live.view, sock)
         services.arming.on_change = live.arm
         services.external.authorise, services.external.on_alert = live.authorise, live.on_external
         address = f"{options.transport.scheme}://{_shown(options.host)}:{sock.getsockname()[1]}/"
@@ -282,15 +283,13 @@ class _Stop:
 
 
 @contextmanager
-def _serving(app: Any, sock: socket.socket, stop: _Stop, transport: Transport) -> Iterator[uvicorn.Server]:
+def _serving(app: Any, door: Door, stop: _Stop, transport: Transport) -> Iterator[uvicorn.Server]:
     """The API in a thread of its own; returns once it answers, ends with the block."""
-    with transport.served() as options:
-        config = uvicorn.Config(
-            app, log_level="warning", log_config=None, access_log=False, timeout_graceful_shutdown=CONNECTIONS_END_S,
-            ws="websockets-sansio", ws_max_size=SAID_BYTES, **options,
-        )  # fmt: skip
-        with _running(_Server(config), sock, stop) as server:
-            yield server
+    with (
+        transport.served() as options,
+        _running(_Server(config_of(app, door.tally, **options)), door, stop) as server,
+    ):
+        yield server
 
 
 @contextmanager

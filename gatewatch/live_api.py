@@ -19,6 +19,8 @@ from api.access.requiring import requires
 from api.live_view import LiveView
 from api.schemas import PREFIX
 from api.schemas_cameras import CameraOut, WorkerOut
+from gatewatch.connection_metrics import ConnectionCollector
+from gatewatch.connections import Door
 from gatewatch.live_board import Board
 from gatewatch.webhook_metrics import WebhookCollector
 
@@ -36,11 +38,14 @@ class BoardCameras:
         return [WorkerOut(**asdict(worker)) for worker in self._board.workers()]
 
 
-def add_live_routes(app: FastAPI, board: Board, view: LiveView | None = None) -> None:
-    """Adds the routes to the application; without a `view` no picture can be had."""
+def add_live_routes(app: FastAPI, board: Board, view: LiveView | None = None, door: Door | None = None) -> None:
+    """Adds the routes to the application; without a `view` no picture can be had, without a `door` nothing is known of
+    connections."""
     registry = CollectorRegistry()
     registry.register(_BoardCollector(board))
     registry.register(WebhookCollector(app.state.services.webhooks))
+    if door is not None:
+        registry.register(ConnectionCollector(door))
     view = view or LiveView(lambda _camera, _for_s, _full: False)
     app.state.cameras = BoardCameras(board, view)
     router = APIRouter()

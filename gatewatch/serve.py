@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from api.streamed import end_streams
+from gatewatch.connections import Door, allow_many_files, room_for
 from gatewatch.errors import FrontError
 from gatewatch.heap import settled
+from gatewatch.protocols import config_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -39,11 +41,12 @@ def free_socket(port: int) -> socket.socket:
 
 
 def serve(app: FastAPI, sock: socket.socket, *, started: Callable[[str], None]) -> None:
-    """Runs until Ctrl-C or SIGTERM and returns; `started` hears the address once it answers."""
+    """Runs until Ctrl-C or SIGTERM and returns; takes the socket over. `started` hears the address once it answers."""
     address = f"http://{HOST}:{sock.getsockname()[1]}/"
-    config = uvicorn.Config(app, log_level="warning", log_config=None, access_log=False, proxy_headers=False)
+    door = Door(sock, room_for(allow_many_files()))
+    config = config_of(app, door.tally, proxy_headers=False)
     with _asked_to_stop_is_no_error(), settled():
-        _Server(config, lambda: started(address)).run(sockets=[sock])
+        _Server(config, lambda: started(address)).run(sockets=[door])
 
 
 class _Server(uvicorn.Server):
