@@ -63,6 +63,9 @@ class Report:
     last: int = 0
     last_hash: str = GENESIS
     heads: int = 0
+    """Of the database."""
+    kept_heads: int = 0
+    """Of those kept outside it, those that were compared: older ones speak of entries that retention took away."""
     checkpoint: int | None = None
     unchecked: list[str] = field(default_factory=list)
     """What could not be checked, and why."""
@@ -82,6 +85,7 @@ class Report:
             "last_seq": self.last,
             "last_hash": self.last_hash,
             "signed_heads": self.heads,
+            "kept_heads": self.kept_heads,
             "checkpoint_up_to_seq": self.checkpoint,
             "unchecked": self.unchecked,
         }
@@ -137,7 +141,8 @@ def audit_within(connection: Connection, trust: Trust) -> Report:
     untold = _tables(connection, trust, findings, whole=checkpoint is None or checkpoint.states_what_stands)
     return Report(
         findings.listed, len(findings), chain.count, alerts.count, chain.first, chain.seq, chain.hash,
-        len(in_database), None if checkpoint is None else checkpoint.up_to_seq, _unchecked(trust) + untold,
+        len(in_database), sum(kept.head.seq >= chain.first - 1 for kept in trust.heads),
+        None if checkpoint is None else checkpoint.up_to_seq, _unchecked(trust) + untold,
     )  # fmt: skip
 
 

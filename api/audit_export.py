@@ -40,7 +40,7 @@ def audit_export(file: Path, *, public_key: str | None = None, heads: Sequence[K
         _closing(closing, chain, findings, key)
     chain.finish()
     return Report(
-        findings.listed, len(findings), chain.count, 0, chain.first, chain.seq, chain.hash, len(heads) + 1,
+        findings.listed, len(findings), chain.count, 0, chain.first, chain.seq, chain.hash, 1, len(heads),
         unchecked=unchecked,
     )  # fmt: skip
 

@@ -196,19 +196,26 @@ def _hour(moment: datetime) -> datetime:
 
 def kept_heads(file: Path) -> list[SignedHead]:
     """The heads that were written down outside the database; lines that are none are left out, as a cut last one."""
+    return kept_lines(file)[0]
+
+
+def kept_lines(file: Path) -> tuple[list[SignedHead], list[int]]:
+    """The same, and the numbers of the lines that are none; nothing where there is no file. Raises DeskError."""
     try:
         text = file.read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
-        return []
+        return [], []
     except OSError as error:
         raise DeskError(f"{file}: the kept heads cannot be read: {error.strerror}.") from None
-    found = []
-    for line in text.splitlines():
+    found, others = [], []
+    for number, line in enumerate(text.splitlines(), 1):
         try:
-            found.append(SignedHead.from_json(json.loads(line)))
-        except (ValueError, InvalidError):
-            continue
-    return found
+            value = json.loads(line)
+            # The key that a line names is not believed anyway.
+            found.append(SignedHead.from_json({"public_key": "", **value} if isinstance(value, dict) else value))
+        except (ValueError, RecursionError, InvalidError):
+            others.append(number)
+    return found, others
 
 
 def begin(ledger: Ledger, *, file: Path | None = None) -> bool:

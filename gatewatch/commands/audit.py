@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
+_LISTED = 3
+"""Lines that are no heads; the others are counted."""
 EPILOG = """Examples:
 
 gatewatch audit --data /var/lib/gatewatch
@@ -72,14 +74,15 @@ def lines_of(report: Report) -> list[str]:
     before = f" behind the checkpoint at entry {report.checkpoint}" if report.checkpoint else ""
     alerts = f", {report.alerts} alerts" if report.alerts else ""
     verdict = "Intact" if report.intact else f"TAMPERED ({report.count} finding{'s' * (report.count != 1)})"
-    return [*lines, f"{verdict}: {span}{before}{alerts}, {report.heads} signed heads."]
+    heads = f"{report.heads} signed heads, {report.kept_heads} kept outside compared with it"
+    return [*lines, f"{verdict}: {span}{before}{alerts}, {heads}."]
 
 
 def _report(data: Path, database: str | None, given: list[str], key: str | None, export: Path | None) -> Report:
     from api.audit import Trust, audit_database
     from api.audit_chain import KeptHead
     from api.audit_export import audit_export
-    from api.heads import HEADS_FILE, kept_heads
+    from api.heads import HEADS_FILE, kept_lines
     from gatewatch.places import database_of, keys_of
 
     public_key = _public_key(key)
@@ -88,8 +91,16 @@ def _report(data: Path, database: str | None, given: list[str], key: str | None,
         keys = None if public_key else keys_of(data)
         return audit_export(export, public_key=public_key or (keys.public_key if keys else None), heads=heads)
     file = data / HEADS_FILE
-    heads += [KeptHead(head, file.name) for head in kept_heads(file)]
-    return audit_database(database_of(data, database), Trust(keys_of(data), public_key, heads))
+    kept, others = kept_lines(file)
+    heads += [KeptHead(head, file.name) for head in kept]
+    report = audit_database(database_of(data, database), Trust(keys_of(data), public_key, heads))
+    report.unchecked += [f"line {number} of {file.name}: it is no signed head" for number in others[:_LISTED]]
+    if len(others) > _LISTED:
+        report.unchecked.append(f"{len(others) - _LISTED} more lines of {file.name}")
+    if not heads:
+        there = "holds no head" if file.exists() else "is missing"
+        report.unchecked.append(f"whether all of it was put back to an earlier state: {file} {there}")
+    return report
 
 
 def _given_heads(given: str) -> list[KeptHead]:
