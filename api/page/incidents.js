@@ -25,7 +25,8 @@ export async function gather(ids) {
   $("incident").showModal();
   $("incident-title").select();
   try {
-    dialog.incidents = (await ask("incidents?state=open&limit=100")).items;
+    // Only who sees all of an incident may change it.
+    dialog.incidents = (await ask("incidents?state=open&limit=100")).items.filter((one) => one.hidden_alerts === 0);
   } catch (error) {
     $("incident-error").textContent = say("failed", { message: error.message });
   }
@@ -99,7 +100,8 @@ export function incidentSection(alert) {
     return el("li", {}, button);
   });
   const closed = incident.state === "closed";
-  const tools = may("incidents.write") ? el("div", { className: "clip-tools" },
+  const hidden = incident.hidden_alerts;
+  const tools = may("incidents.write") && hidden === 0 ? el("div", { className: "clip-tools" },
     tool("edit_title", () => rename(incident), false, true),
     tool("take_out", () => run(() => changing(incident.incident_id, (version) => ask(
       incidentPath(incident.incident_id, "alerts", alert.alert_id) + `?version=${version}`, { method: "DELETE" })), "done_take_out"),
@@ -110,7 +112,8 @@ export function incidentSection(alert) {
   return el("section", { className: "incident", id: "incident-of-alert" }, el("h3", {}, say("incident_of")),
     el("p", {}, el("strong", {}, incident.title), " ",
       el("span", { className: `badge ${closed ? "state-resolved" : "state-acknowledged"}` }, say(closed ? "incident_closed" : "incident_open"))),
-    el("ol", { className: "events" }, ...others), tools);
+    el("ol", { className: "events" }, ...others),
+    hidden ? el("p", { className: "note" }, say(hidden === 1 ? "incident_hidden_1" : "incident_hidden_n", { n: hidden })) : null, tools);
 }
 
 // `asks`: it opens a dialog, which may be left without doing anything.

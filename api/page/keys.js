@@ -29,9 +29,10 @@ function table({ move, mark, search, arming }) {
   ];
 }
 
+const offers = (action) => !action || permitted().some((one) => one.name === action);
+
 export function drawKeys() {
-  const offered = new Set(permitted().map((action) => action.name));
-  const shown = keys.filter(([, text, , , action]) => text && (!action || offered.has(action)));
+  const shown = keys.filter(([, text, , , action]) => text && offers(action));
   $("key-list").replaceChildren(...shown.flatMap(([, text, , caps]) => [
     el("dt", {}, ...caps.flatMap((cap) => [el("kbd", {}, cap === "space" ? say("space") : cap), " "])),
     el("dd", {}, say(text))]),
@@ -49,7 +50,7 @@ function onKey(event) {
   if (event.key === " " && target.closest("button, a, input")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const entry = keys.find(([names]) => names.includes(key));
-  if (!entry || event.repeat && entry[4]) return;
+  if (!entry || event.repeat && entry[4] || !offers(entry[4])) return;
   event.preventDefault();
   entry[2]();
 }

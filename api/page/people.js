@@ -11,7 +11,9 @@ const owner = (name) => name.split("/")[0];
 
 export function person(name) {
   if (name === page.me?.name) return say("me");
-  return name.includes("/") ? say("program_of", { who: nameOf(owner(name)) }) : nameOf(name);
+  const [who, token] = [nameOf(owner(name)), name.slice(owner(name).length + 1)];
+  if (!token) return who;
+  return may("journal.read") ? say("by_that_token", { who, token }) : say("by_token", { who });
 }
 
 const unknown = (names) => [...new Set(names.filter((name) => name).map(owner))]

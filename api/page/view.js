@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { history, responses } from "./history.js";
 import { person } from "./people.js";
-import { page } from "./state.js";
+import { may, page } from "./state.js";
 import {
   cameraName, joinWords, measuredText, mediaTime, moment, number, place, say, shortMoment, when, word,
 } from "./words.js";
@@ -26,12 +26,13 @@ function stateWords(alert) {
 
 export function listItem(alert, selected, marked) {
   const events = alert.event_ids.length;
+  const tick = may("incidents.write")
+    ? el("span", { className: "mark", title: say("mark"), "aria-hidden": "true" }, el("span", {}, marked ? "✓" : "")) : null;
   const item = el("li", {
     id: `row-${alert.alert_id}`, className: `row severity-edge-${alert.severity} is-${alert.state}`, role: "option",
-    "aria-selected": String(selected), "aria-checked": String(marked),
+    "aria-selected": String(selected), ...(tick ? { "aria-checked": String(marked) } : {}),
   },
-  el("div", { className: "row-picture" }, thumbnail(alert),
-    el("span", { className: "mark", title: say("mark"), "aria-hidden": "true" }, el("span", {}, marked ? "✓" : ""))),
+  el("div", { className: "row-picture" }, thumbnail(alert), tick),
   el("div", { className: "row-text" },
     el("div", { className: "row-top" }, el("strong", {}, word("kind", alert.kind)), badge("severity", alert.severity)),
     el("div", { className: "row-top" },
