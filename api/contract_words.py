@@ -105,6 +105,7 @@ CODES: Mapping[int, Mapping[str, str]] = {
     },
     404: {"not_found": "It does not exist, or the caller may not know of it."},
     405: {"method_not_allowed": "`Allow` lists the methods of this address."},
+    408: {"request_timeout": "The head of the request took more than 10 s to come, or its body more than 30 s."},
     409: {
         "conflict": "Something of that name exists, or an `Idempotency-Key` was used for another request.",
         "request_in_progress": "The first request with this `Idempotency-Key` is still under way.",

@@ -18,10 +18,11 @@ from typing import Literal, get_args
 import structlog
 from starlette.concurrency import run_in_threadpool
 
+from api.access.doubts import ACCESS, concerns
 from api.access.principal import Principal
 from api.errors import DeskError, TooManyRequestsError
 from api.incident_sight import Concerned, concerned_by, sees_all, sees_some
-from api.journal import Entry, Subject
+from api.journal import Entry
 from api.records import Record
 from api.schemas_stream import rendered_data
 from api.storage.feed import batch_after, head_of, removed_up_to
@@ -30,8 +31,6 @@ from api.storage.ledger import Ledger
 StreamedSubject = Literal["alert", "incident", "arming", "external"]
 STREAMED: tuple[StreamedSubject, ...] = get_args(StreamedSubject)
 """What clients are told about; entries about people and webhooks are the auditor's."""
-_ACCESS: tuple[Subject, ...] = ("user", "session", "token")
-"""Entries after which a caller may have lost its rights."""
 RING = 2048
 RING_BYTES = 16_000_000
 BATCH = 200
@@ -103,7 +102,7 @@ class _Loop:
 
     def ring(self, access: Sequence[Entry]) -> None:
         for reader in self.readers:
-            if any(_concerns(entry, reader.principal) for entry in access):
+            if any(concerns(entry, reader.principal) for entry in access):
                 reader.suspect = True
             reader.woken.set()
 
@@ -230,7 +229,7 @@ class Feed:
                 head = self._head
             try:
                 with self._ledger.reading() as session:
-                    entries, alerts, head = batch_after(session, head, BATCH, (*STREAMED, *_ACCESS))
+                    entries, alerts, head = batch_after(session, head, BATCH, (*STREAMED, *ACCESS))
                     concerned = concerned_by(session, entries)
             except DeskError as error:
                 log.warning("the stream waits for the database", why=str(error))
@@ -238,7 +237,7 @@ class Feed:
                     self._change.wait_for(lambda: self._ended, RETRY_S)
                 continue
             self._add([_render(one, alerts, concerned[one.seq]) for one in entries if one.subject in STREAMED], head)
-            self._wake([entry for entry in entries if entry.subject in _ACCESS])
+            self._wake([entry for entry in entries if entry.subject in ACCESS])
 
     def _add(self, new: list[Rendered], head: int) -> None:
         with self._change:
@@ -337,11 +336,3 @@ def _render(entry: Entry, alerts: Mapping[str, Record], concerned: Concerned) ->
     part = rendered_data(replace(entry, note=None), None) if hides else data
     severity = None if record is None else record.alert.severity
     return Rendered(entry.seq, f"{entry.subject}.{entry.action}", entry.subject, concerned, severity, data, part)
-
-
-def _concerns(entry: Entry, principal: Principal) -> bool:
-    """Whether the entry may have changed what this caller may do."""
-    if entry.action in ("login", "login_failed", "created"):
-        return False
-    names = (principal.user,) if principal.token_id is None else (principal.user, principal.token_id)
-    return entry.subject_id in names or entry.body.get("owner") in names

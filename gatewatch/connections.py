@@ -77,16 +77,23 @@ class Tally:
         self.total[why] += 1
         self._unsaid[why] += 1
         if not self._quiet:
-            self._say(address)
+            structlog.get_logger().warning("a connection was refused or cut off", why=why, address=address)
+            self._unsaid.clear()
+            self._quiet = True
+            asyncio.get_running_loop().call_later(SAID_EVERY_S, self._say)
 
-    def _say(self, address: str | None = None) -> None:
-        self._quiet = bool(self._unsaid)
-        if not self._unsaid:
-            return
-        where = {} if address is None else {"first_from": address}
-        structlog.get_logger().warning("connections were refused or cut off", **dict(self._unsaid), **where)
+    def say_rest(self) -> bool:
+        """Says what was not said yet; False where that is nothing."""
+        said: dict[str, int] = {str(why): number for why, number in self._unsaid.items()}
         self._unsaid.clear()
-        asyncio.get_running_loop().call_later(SAID_EVERY_S, self._say)
+        if said:
+            structlog.get_logger().warning("connections were refused or cut off", **said)
+        return bool(said)
+
+    def _say(self) -> None:
+        self._quiet = self.say_rest()
+        if self._quiet:
+            asyncio.get_running_loop().call_later(SAID_EVERY_S, self._say)
 
 
 class Door(socket.socket):
@@ -125,6 +132,7 @@ class Door(socket.socket):
 
     def close(self) -> None:
         super().close()
+        self.tally.say_rest()
         if self._spare is not None:
             os.close(self._spare)
             self._spare = None

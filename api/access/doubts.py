@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from api.access.principal import Principal
-from api.journal import Entry
+from api.journal import Entry, Subject
 from api.storage.ledger import Ledger
 
-_ACCESS = ("user", "session", "token")
+ACCESS: tuple[Subject, ...] = ("user", "session", "token")
+"""Entries after which a caller may have lost its rights."""
 _HARMLESS = ("login", "login_failed", "created")
 
 
@@ -36,7 +37,7 @@ class Doubts:
                 del self._told[key]
 
     def _on_entries(self, entries: Sequence[Entry]) -> None:
-        access = [entry for entry in entries if entry.subject in _ACCESS and entry.action not in _HARMLESS]
+        access = [entry for entry in entries if entry.subject in ACCESS and entry.action not in _HARMLESS]
         if not access:
             return
         with self._lock:
