@@ -27,6 +27,8 @@ SILENT_S = 60.0
 """A client that acknowledges nothing for so long is gone (Linux)."""
 HANDSHAKE_S = 10.0
 """How long TLS may take to begin."""
+FAREWELL_S = 3.0
+"""... and to end."""
 SAID_EVERY_S = 60.0
 AT_A_TIME = 64
 """So many are refused in a row before the server does something else."""
@@ -198,9 +200,9 @@ class _Guest(socket.socket):
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """Waits for TLS to begin only so long; uvicorn has no option for it."""
+    """Waits for TLS to begin and to end only so long; uvicorn has no option for it."""
 
     async def create_server(self, *args: Any, **kwargs: Any) -> asyncio.Server:
         if kwargs.get("ssl") is not None:
-            kwargs.setdefault("ssl_handshake_timeout", HANDSHAKE_S)
+            kwargs |= {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": FAREWELL_S}
         return await super().create_server(*args, **kwargs)

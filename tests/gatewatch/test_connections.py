@@ -28,12 +28,14 @@ from api.failures import SECURITY_HEADERS
 from api.guard import Guard
 from api.services import open_services
 from gatewatch import connections
+from gatewatch.connection_metrics import ConnectionCollector
 from gatewatch.connections import Door, Room, allow_many_files, room_for
 from gatewatch.protocols import Deadlines, config_of
 from gatewatch.serve import free_socket
 from gatewatch.transport import transport_of
 from tests.api.scenes import Site
 from tests.gatewatch.test_transport import make_cert
+from tests.live.kit import until
 
 PATIENT = Deadlines(60.0, 60.0)
 QUICK = Deadlines(0.3, 0.5)
@@ -205,6 +207,20 @@ class TestDeadlines:
             assert kept.getresponse().read() == b"{}"
             kept.close()
 
+    def test_a_client_of_tls_that_stays_is_left(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connections, "FAREWELL_S", 0.3)
+        cert, key = make_cert(tmp_path, "good")
+        trusting = ssl.create_default_context(cafile=str(cert))
+        with (
+            transport_of(cert, key).served() as options,
+            served(QUICK, **options) as server,
+            server.connect() as plain,
+            trusting.wrap_socket(plain, server_hostname="localhost") as wrapped,
+        ):
+            wrapped.sendall(GET + b"X: ")
+            assert error_of(rest_of(wrapped)) == (408, "request_timeout")
+            until(lambda: server.door.open == 0, 5.0)
+
     def test_a_handshake_of_tls_has_to_end_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connections, "HANDSHAKE_S", 0.3)
         cert, key = make_cert(tmp_path, "good")
@@ -235,6 +251,10 @@ class TestRoom:
             while server.ask() != 200:  # Until the server has seen it go.
                 pass
             assert server.door.tally.total["too_many_of_address"] >= 20
+            told = {metric.name: metric.samples for metric in ConnectionCollector(server.door).collect()}
+            assert told["gatewatch_connections"][0].value == server.door.open
+            refused = {sample.labels["why"]: sample.value for sample in told["gatewatch_connections_refused"]}
+            assert (refused["too_many_of_address"] >= 20, refused["malformed"]) == (True, 0)
         # Not a line for each: the first, and at the end the others.
         first, others = logged
         assert (first["why"], first["address"]) == ("too_many_of_address", "127.0.0.1")
