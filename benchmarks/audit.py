@@ -19,6 +19,7 @@ from api.desk_journal import facts
 from api.journal import Actor, Entry, canonical, hash_of, tip_text
 from api.keys import KEY_FILE, SiteKeys
 from api.services import open_services
+from api.storage.facets import folded
 from rules.types import Measured, RuleEvent
 
 ENTRIES_EACH = 4
@@ -60,7 +61,7 @@ def fill(database: Path, folder: Path, entries: int) -> SiteKeys:
         told = [dict(row) for row in connection.execute("SELECT * FROM journal WHERE subject = 'alert' ORDER BY seq")]
         last = connection.execute("SELECT seq, hash FROM journal_tip").fetchone()
         copies = _copies(record.alert, alert, event, told, last["seq"], last["hash"], entries // ENTRIES_EACH)
-        piece: dict[str, list[dict[str, Any]]] = {"alert": [], "event": [], "journal": []}
+        piece: dict[str, list[dict[str, Any]]] = {"alert": [], "event": [], "alert_note": [], "journal": []}
         seq, hash_ = last["seq"], last["hash"]
         for number, (table, row) in enumerate(copies, 1):
             piece[table].append(row)
@@ -108,6 +109,8 @@ def _copies(
             "seq": number + 1, "alert_seq": number + 1, "event_id": made.event_id, "raised_s": made.raised_s,
             "raised_at": moment, "body": json.dumps(body),
         }  # fmt: skip
+        for note, said in enumerate((row["note"] for row in told if row["note"]), 1):
+            yield "alert_note", {"sort_at": moment, "alert_seq": number + 1, "number": note, "folded": folded(said)}
         yield from (("journal", row) for row in journal)
 
 
