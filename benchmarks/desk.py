@@ -144,6 +144,7 @@ def seed(cache: Path, alerts: int, say: Say = _quiet) -> Path:
         making.unlink(missing_ok=True)
         Seeder(SiteKeys.load_or_create(home / KEY_FILE), alerts).fill(making)
         making.replace(done)
+    open_database(done).dispose()  # One that was kept may lack what was added to the schema since.
     return done
 
 

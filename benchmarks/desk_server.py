@@ -29,7 +29,9 @@ from api.app import create_app
 from api.journal import SYSTEM
 from api.services import Services, open_services
 from benchmarks.desk_seed import event_of, facets
+from gatewatch.connections import Tally
 from gatewatch.heap import settled
+from gatewatch.protocols import config_of
 
 MARK = "cursor"
 """A request that has one is for a page deep in the list."""
@@ -124,7 +126,7 @@ def _serving(app: ASGIApp) -> Any:
             await super().startup(sockets)
             answering.set()
 
-    server = Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+    server = Server(config_of(app, Tally(), port=0))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -26,9 +26,11 @@ from api.app import create_app
 from api.journal import SYSTEM
 from api.services import Services, open_services
 from benchmarks.footage import BenchError
+from gatewatch.connections import Tally
 from gatewatch.live_board import Board, WorkerStatus
 from gatewatch.live_desk import LiveDesk
 from gatewatch.live_messages import EventRaised
+from gatewatch.protocols import config_of
 from gatewatch.site import Site
 from rules.types import Measured, RuleEvent
 
@@ -153,7 +155,7 @@ def _served(services: Services, site: Site) -> Iterator[str]:
             await super().startup(sockets)
             answering.set()
 
-    server = Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+    server = Server(config_of(app, Tally(), port=0))
     thread = threading.Thread(target=server.run, name="api")
     thread.start()
     try:
